@@ -1,0 +1,113 @@
+"""What an operator may set, typed and validated; read once by each composition root.
+
+The composition roots are `worker.main`, the API's lifespan and the command line. The connection to
+the engine is not here: `temporalio.envconfig` reads `TEMPORAL_*` itself, see `temporal_client_config`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+from dotenv import load_dotenv
+from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+ENV_FILE = ".env"
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the message names it and what it takes, never its value if secret."""
+
+
+class Settings(BaseSettings):
+    """Every setting of Darkroom; the variable is the upper-case name after `DARKROOM_`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DARKROOM_",
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    host: str = "127.0.0.1"
+    port: Port = 8000
+    home: Path = Path(".darkroom")
+    temporal_port: Port = 7233
+    temporal_ui_port: Port = 8233
+    s3_port: Port = 9000
+
+    s3_endpoint: AnyHttpUrl | None = None
+    s3_bucket: str = Field(default="darkroom", min_length=3, max_length=63)
+
+    public_url: AnyHttpUrl | None = None
+    """Where browsers reach the API; else the address each request came to."""
+    asset_base_url: AnyHttpUrl | None = None
+    """A CDN or public bucket that serves the stored images; else the API serves them."""
+    temporal_ui_url: AnyHttpUrl | None = None
+
+    config: Path = Path("darkroom.toml")
+    stand_in: bool = False
+    """Render for a vendor that is not configured with `studio`; `darkroom up` turns it on."""
+
+    review_days: float = Field(default=7.0, gt=0, le=365)
+    batch_concurrency: int = Field(default=20, ge=1, le=500)
+    max_body_bytes: int = Field(default=24 * 1024 * 1024, ge=1024)
+    poll_interval_seconds: float = Field(default=0.5, gt=0, le=10)
+
+    webhook_secret: SecretStr | None = None
+    """Standard Webhooks secret (`whsec_` and base64) that signs what `webhook_url` receives."""
+    webhook_allow_hosts: str = ""
+    """Host names, comma separated, that webhooks may reach at private addresses."""
+
+    studio_concurrency: int = Field(default_factory=lambda: os.cpu_count() or 2, ge=1)
+    drain_seconds: float = Field(default=30.0, ge=0)
+    """How long a worker that was asked to stop lets running activities finish."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def expects_embedded_engine(self) -> bool:
+        """Whether `darkroom up` brings its own Temporal server."""
+        return not any(os.environ.get(name) for name in _OUTSIDE_ENGINE)
+
+    @property
+    def expects_embedded_store(self) -> bool:
+        """Whether `darkroom up` brings its own S3 server."""
+        return self.s3_endpoint is None and "s3_bucket" not in self.model_fields_set
+
+
+_OUTSIDE_ENGINE = ("TEMPORAL_ADDRESS", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE")
+
+
+def load_settings() -> Settings:
+    """Read the environment and `.env`; raises `SettingsError` naming each variable that is wrong.
+
+    `.env` goes into the process's environment, where it never overrides, so that `TEMPORAL_*` and
+    `AWS_*` may stand in it too.
+    """
+    load_dotenv(ENV_FILE, override=False)
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = [f"{_variable(item['loc'])}: {item['msg']}" for item in error.errors()]
+        raise SettingsError("; ".join(problems)) from None
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    name = str(location[0]) if location else "settings"
+    return name.upper() if name.upper().startswith("DARKROOM_") else f"DARKROOM_{name.upper()}"
+
+
+def temporal_client_config() -> ClientConnectConfig:
+    """Address, namespace, TLS and key of the engine, from `TEMPORAL_*` variables or a profile.
+
+    Source: Temporal's environment configuration, `temporalio.envconfig`.
+    """
+    config = ClientConfig.load_client_connect_config()
+    config.setdefault("target_host", "127.0.0.1:7233")
+    config.setdefault("namespace", "default")
+    return config
