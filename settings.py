@@ -1,7 +1,7 @@
 """What an operator may set, typed and validated; read once by each composition root.
 
-The composition roots are `worker.main`, the API's lifespan and the command line. The connection to
-the engine is not here: `temporalio.envconfig` reads `TEMPORAL_*` itself, see `temporal_client_config`.
+The composition roots are `worker.main`, the API's lifespan and the command line. The connection
+to the engine is not here: `temporalio.envconfig` reads `TEMPORAL_*`, see `temporal_client_config`.
 """
 
 from __future__ import annotations

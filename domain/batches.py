@@ -1,0 +1,203 @@
+"""A batch of images: what was asked, where each stands.
+
+The images themselves lie in the store as a manifest (`storage.archive`): a thousand long prompts
+are more than one history event may carry.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import Field
+
+from domain.jobs import JobRequest, JobState, JobStatus
+from domain.model import Model
+from domain.reviews import Approval, Rejection, ReviewState
+
+IN_FLIGHT_SHARE = 0.1
+"""What an image that is being made counts for in its batch's progress."""
+
+
+class BatchFlow(StrEnum):
+    """Whether editors see drafts first."""
+
+    DRAFT_THEN_FINAL = "draft_then_final"
+    FINAL_ONLY = "final_only"
+
+
+class Milestone(Model):
+    """The signal a job sends to its batch when something about it is decided."""
+
+    job_id: str
+    status: JobStatus
+    review: ReviewState | None = None
+    final_job_id: str | None = None
+    revision_job_id: str | None = None
+    image_key: str | None = None
+    cost_usd: float | None = None
+    error_code: str | None = None
+
+    @classmethod
+    def of(cls, job_id: str, state: JobState) -> Milestone:
+        """What the batch needs to know of a job's state."""
+        result = state.result
+        return cls(
+            job_id=job_id,
+            status=state.status,
+            review=state.review.state if state.review else None,
+            final_job_id=state.final_job_id,
+            revision_job_id=state.revision_job_id,
+            image_key=result.images[0].key if result else None,
+            cost_usd=result.cost_usd if result else None,
+            error_code=state.error.code if state.error else None,
+        )
+
+
+class BatchItem(Model):
+    """One image of a batch: its latest round, and the final of that."""
+
+    status: JobStatus = JobStatus.PENDING
+    job_id: str | None = None
+    """Of the latest round, where that is not the first."""
+    review: ReviewState | None = None
+    image_key: str | None = None
+    error_code: str | None = None
+    final_job_id: str | None = None
+    final_status: JobStatus | None = None
+    final_image_key: str | None = None
+    costs_usd: dict[str, float | None] | None = None
+    """Per job of this image: rounds and finals."""
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing about this image can change any more."""
+        if not self.status.is_terminal or self.review is ReviewState.AWAITING:
+            return False
+        return self.final_job_id is None or bool(
+            self.final_status and self.final_status.is_terminal
+        )
+
+    def learn(self, news: Milestone) -> None:
+        """Take in a milestone; harmless when it comes twice or late."""
+        if news.status.is_terminal:
+            self.costs_usd = {**(self.costs_usd or {}), news.job_id: news.cost_usd}
+        if news.job_id.endswith("-final"):
+            self.final_job_id = news.job_id
+            self.final_status = news.status
+            self.final_image_key = news.image_key or self.final_image_key
+            return
+        if self.job_id is not None and news.job_id != self.job_id:
+            return
+        self.status = news.status
+        self.review = news.review
+        self.image_key = news.image_key or self.image_key
+        self.error_code = news.error_code
+        if news.final_job_id is not None:
+            self.final_job_id = news.final_job_id
+        if news.revision_job_id is not None:
+            self.job_id = news.revision_job_id
+            self.status, self.review = JobStatus.QUEUED, None
+
+
+class BatchState(Model):
+    """Where a batch stands: the answer to its `status` query, and its workflow's result."""
+
+    items: list[BatchItem]
+    cancelled: bool = False
+    completed_at: datetime | None = None
+
+    @property
+    def status(self) -> JobStatus:
+        """Completed once every image has been made or has failed; failed if all of them did."""
+        statuses = Counter(item.status for item in self.items)
+        total = len(self.items)
+        if statuses[JobStatus.COMPLETED] + statuses[JobStatus.FAILED] == total:
+            return JobStatus.FAILED if statuses[JobStatus.FAILED] == total else JobStatus.COMPLETED
+        return JobStatus.QUEUED if statuses[JobStatus.PENDING] == total else JobStatus.PROCESSING
+
+    @property
+    def progress_percentage(self) -> int:
+        """The share of images made or failed; 100 only when all are, 0 to 100."""
+        done = sum(item.status.is_terminal for item in self.items)
+        flying = sum(item.status in (JobStatus.QUEUED, JobStatus.PROCESSING) for item in self.items)
+        return int(100 * (done + IN_FLIGHT_SHARE * flying) / len(self.items))
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether every image is."""
+        return all(item.is_settled for item in self.items)
+
+
+class BatchRequest(Model):
+    """The input of `ImageBatchWorkflow`; the images are in the manifest."""
+
+    total_images: int = Field(ge=1, le=1000)
+    max_concurrency: int = Field(ge=1)
+    expected_seconds: float
+    """Of one image, by the catalogue."""
+    flow: BatchFlow = BatchFlow.DRAFT_THEN_FINAL
+    tenant: str = "default"
+    blog_id: str | None = None
+    blog_job_id: str | None = None
+    webhook_url: str | None = None
+    state: BatchState | None = None
+    """Carried over a continue-as-new."""
+    relays: list[Relay] | None = None
+    """Decisions on images that had not started yet, carried over likewise."""
+
+
+class Relay(Model):
+    """The batch's `approve` or `reject` for one image that has not started."""
+
+    index: int
+    approval: Approval | None = None
+    rejection: Rejection | None = None
+
+
+class BatchApproval(Approval):
+    """The batch's `approve` signal: the images named, else all that await review."""
+
+    job_ids: list[str] | None = None
+
+
+class BatchRejection(Rejection):
+    """The batch's `reject` signal: the images named, else all that await review."""
+
+    job_ids: list[str] | None = None
+
+
+class BatchRecord(Model):
+    """A batch in the archive, long after the engine forgot it."""
+
+    batch_id: str
+    created_at: datetime
+    request: BatchRequest
+    state: BatchState
+
+
+class Page(Model):
+    """To `load_items`: a slice of the manifest."""
+
+    batch_id: str
+    start: int
+    count: int
+
+
+class Items(Model):
+    """From `load_items`."""
+
+    requests: list[JobRequest]
+
+
+class Inspection(Model):
+    """To `inspect_jobs`: the jobs whose batch has not heard from them for long."""
+
+    job_ids: list[str]
+
+
+class Findings(Model):
+    """From `inspect_jobs`: a milestone of each job that has one."""
+
+    milestones: list[Milestone]

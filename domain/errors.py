@@ -1,0 +1,249 @@
+"""Everything that can go wrong, as one tree; each error knows its consequences.
+
+DarkroomError            code, title, http_status
+├── Refusal              the request is not taken
+│   ├── InvalidRequest, CapabilityMissing, ModelShutDown, ProviderNotConfigured      422
+│   ├── JobNotFound, BatchNotFound, FileNotFound, RouteNotFound                      404
+│   ├── MethodNotAllowed                                                             405
+│   ├── NotReviewable, AlreadyTerminal                                               409
+│   ├── BodyTooLarge 413, UnsupportedMediaType 415
+│   └── QueueUnavailable                                                             500
+└── JobFailure           an accepted job ends without an image
+    ├── ContentRejected, ProviderAuth, ProviderQuota, ProviderModelShutDown, RequestRejected
+    ├── ProviderUnavailable, ProviderRateLimited                                 retryable
+    ├── InvalidOutput, DeadlineExceeded, Cancelled, OutcomeUnknown
+    └── StorageUnavailable (retryable), InternalFailure
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Billed(StrEnum):
+    """Whether the vendor charges for a call that failed."""
+
+    NO = "no"
+    YES = "yes"
+    UNKNOWN = "unknown"
+
+
+class DarkroomError(Exception):
+    """The root: `code` is stable and machine-readable, the message is one human sentence."""
+
+    code: ClassVar[str]
+    title: ClassVar[str]
+    http_status: ClassVar[int]
+
+    @property
+    def message(self) -> str:
+        """The sentence shown to the caller."""
+        return str(self.args[0]) if self.args else self.title
+
+
+class Refusal(DarkroomError):
+    """The request is refused as a whole; nothing was started and nothing was paid."""
+
+    retry_after_seconds: int | None = None
+
+
+class InvalidRequest(Refusal):
+    """The request does not fit the schema; `errors` names field and problem."""
+
+    code, title, http_status = "invalid_request", "The request is not valid", 422
+
+    def __init__(self, message: str, errors: list[tuple[str, str]] | None = None) -> None:
+        super().__init__(message)
+        self.errors = errors or []
+
+
+class CapabilityMissing(InvalidRequest):
+    """The chosen model cannot do what was asked."""
+
+    code, title = "capability_missing", "The model cannot do this"
+
+
+class ModelShutDown(InvalidRequest):
+    """The vendor has shut the model down."""
+
+    code, title = "model_shut_down", "The model is shut down"
+
+
+class ProviderNotConfigured(InvalidRequest):
+    """The provider is unknown here, or lacks its package or key."""
+
+    code, title = "provider_not_configured", "The provider is not configured"
+
+
+class JobNotFound(Refusal):
+    """No such job, or another tenant's."""
+
+    code, title, http_status = "job_not_found", "Job not found", 404
+
+
+class BatchNotFound(Refusal):
+    """No such batch, or another tenant's."""
+
+    code, title, http_status = "batch_not_found", "Batch not found", 404
+
+
+class FileNotFound(Refusal):
+    """No stored file under that key."""
+
+    code, title, http_status = "file_not_found", "File not found", 404
+
+
+class RouteNotFound(Refusal):
+    """No such path in this API."""
+
+    code, title, http_status = "not_found", "Not found", 404
+
+
+class MethodNotAllowed(Refusal):
+    """The path exists, the method does not."""
+
+    code, title, http_status = "method_not_allowed", "Method not allowed", 405
+
+
+class NotReviewable(Refusal):
+    """The job is not a completed draft that awaits review."""
+
+    code, title, http_status = "not_reviewable", "Not reviewable", 409
+
+
+class AlreadyTerminal(Refusal):
+    """The job has ended; there is nothing left to cancel."""
+
+    code, title, http_status = "already_terminal", "Already finished", 409
+
+
+class BodyTooLarge(Refusal):
+    """The request body is over the limit."""
+
+    code, title, http_status = "body_too_large", "The body is too large", 413
+
+
+class UnsupportedMediaType(Refusal):
+    """The body is not JSON."""
+
+    code, title, http_status = "unsupported_media_type", "Unsupported media type", 415
+
+
+class QueueUnavailable(Refusal):
+    """The engine cannot take a job now; deployed clients fall back to `generate` on exactly 500."""
+
+    code, title, http_status = "queue_unavailable", "The job queue is unavailable", 500
+    retry_after_seconds = 5
+
+
+class JobFailure(DarkroomError):
+    """A job ends, or an attempt at it does, without an image."""
+
+    retryable: ClassVar[bool] = False
+    fallback: ClassVar[bool] = False
+    """Whether another provider could do better with the same request."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str | None = None,
+        billed: Billed = Billed.NO,
+        retry_after_seconds: float | None = None,
+        flagged: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.provider = provider
+        self.billed = billed
+        self.retry_after_seconds = retry_after_seconds
+        self.flagged = flagged
+        """What was refused: `prompt`, `reference` or `output`."""
+
+
+class ContentRejected(JobFailure):
+    """The vendor's moderation refused the prompt, the reference or the output."""
+
+    code, title, http_status = "content_rejected", "The content was rejected", 422
+    fallback = True
+
+
+class ProviderUnavailable(JobFailure):
+    """The vendor is down, unreachable or answers 5xx."""
+
+    code, title, http_status = "provider_unavailable", "The provider is unavailable", 502
+    retryable = fallback = True
+
+
+class ProviderRateLimited(JobFailure):
+    """The vendor asks us to slow down; `retry_after_seconds` is its own word where it gave one."""
+
+    code, title, http_status = "provider_rate_limited", "The provider limits our rate", 502
+    retryable = fallback = True
+
+
+class ProviderAuth(JobFailure):
+    """The vendor does not accept our credentials."""
+
+    code, title, http_status = "provider_auth", "The provider refused our credentials", 502
+    fallback = True
+
+
+class ProviderQuota(JobFailure):
+    """The account at the vendor has no credit left."""
+
+    code, title, http_status = "provider_quota", "The provider's quota is used up", 502
+    fallback = True
+
+
+class ProviderModelShutDown(JobFailure):
+    """The vendor says that the model is gone or unknown."""
+
+    code, title, http_status = "model_shut_down", "The model is shut down", 502
+    fallback = True
+
+
+class RequestRejected(JobFailure):
+    """The vendor calls the request itself invalid."""
+
+    code, title, http_status = "invalid_request", "The provider refused the request", 422
+    fallback = True
+
+
+class InvalidOutput(JobFailure):
+    """What the vendor sent is not the picture that was asked for."""
+
+    code, title, http_status = "invalid_output", "The provider's output is not usable", 502
+    fallback = True
+
+
+class DeadlineExceeded(JobFailure):
+    """The job ran out of time."""
+
+    code, title, http_status = "deadline_exceeded", "The job ran out of time", 504
+    fallback = True
+
+
+class Cancelled(JobFailure):
+    """Somebody cancelled the job."""
+
+    code, title, http_status = "cancelled", "The job was cancelled", 409
+
+
+class OutcomeUnknown(JobFailure):
+    """A paid call was sent and its answer never seen."""
+
+    code, title, http_status = "outcome_unknown", "The outcome of a paid call is unknown", 502
+
+
+class StorageUnavailable(JobFailure):
+    """The object store does not take or give the bytes."""
+
+    code, title, http_status = "storage_unavailable", "The image store is unavailable", 503
+    retryable = True
+
+
+class InternalFailure(JobFailure):
+    """A defect of ours."""
+
+    code, title, http_status = "internal", "Something went wrong on our side", 500

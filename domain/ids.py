@@ -1,0 +1,55 @@
+"""Identifiers of jobs and batches, and how one is derived from another.
+
+`img_…` is a job, `bat_…` a batch, `bat_…-3` the batch's fourth image, `…-r2` the second round of a
+draft, `…-final` the final of the draft before it. The workflow id is the job id.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+_ROUND = re.compile(r"-r(\d+)$")
+_ITEM = re.compile(r"^(bat_[0-9a-z]+)-(\d+)(?:-r\d+)?(?:-final)?$")
+
+JOB_ID_PATTERN = r"^(img_[0-9a-z]+|bat_[0-9a-z]+-\d+)(-r\d+)?(-final)?$"
+BATCH_ID_PATTERN = r"^bat_[0-9a-z]+$"
+
+
+def new_job_id() -> str:
+    """A fresh, unguessable job id."""
+    return f"img_{secrets.token_hex(12)}"
+
+
+def new_batch_id() -> str:
+    """A fresh, unguessable batch id."""
+    return f"bat_{secrets.token_hex(12)}"
+
+
+def new_asset_token() -> str:
+    """The unguessable part of a job's object keys, 128 bits."""
+    return secrets.token_hex(16)
+
+
+def item_id(batch_id: str, index: int) -> str:
+    """The job id of a batch's image; `index` counts from 0."""
+    return f"{batch_id}-{index}"
+
+
+def final_id(draft_id: str) -> str:
+    """The job id of the final that approving this draft starts."""
+    return f"{draft_id}-final"
+
+
+def revision_id(draft_id: str) -> str:
+    """The job id of the next round: `x` → `x-r2` → `x-r3`."""
+    found = _ROUND.search(draft_id)
+    if found is None:
+        return f"{draft_id}-r2"
+    return f"{draft_id[: found.start()]}-r{int(found.group(1)) + 1}"
+
+
+def batch_item(job_id: str) -> tuple[str, int] | None:
+    """The batch and index that a job id belongs to, in any round, draft or final."""
+    found = _ITEM.match(job_id)
+    return (found.group(1), int(found.group(2))) if found else None

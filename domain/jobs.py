@@ -1,0 +1,308 @@
+"""One image job: what was asked, where it stands, what came out.
+
+These models are in every history and record. Fields are only added, always optional.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from pydantic import Field
+
+from domain.errors import Billed, JobFailure
+from domain.model import Model
+from domain.reviews import Review, ReviewState
+from domain.sizes import AspectRatio, Quality
+
+JsonScalar = str | int | float | bool
+
+
+class JobStatus(StrEnum):
+    """What deployed frontends test for; there will never be a sixth."""
+
+    PENDING = "pending"
+    QUEUED = "queued"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether pollers stop here."""
+        return self in (JobStatus.COMPLETED, JobStatus.FAILED)
+
+
+class Stage(StrEnum):
+    """`current_stage`: what is being done right now."""
+
+    QUEUED = "queued"
+    GENERATING = "generating"
+    UPLOADING = "uploading"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class Consistency(StrEnum):
+    """What binds a final to its draft."""
+
+    SEED = "seed"
+    REFERENCE = "reference"
+    SEED_AND_REFERENCE = "seed+reference"
+    NONE = "none"
+
+
+class Outcome(StrEnum):
+    """How one attempt at a provider ended."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+
+
+class Target(Model):
+    """A provider and model that may render the job, with what the catalogue knows of them."""
+
+    provider: str
+    model: str
+    expected_seconds: float
+    price_usd: float | None = None
+    """Per image; None when unknown, never 0 for unknown."""
+
+
+class ImageSpec(Model):
+    """The picture that was asked for, fully resolved."""
+
+    prompt: str
+    negative_prompt: str | None = None
+    style: str | None = None
+    quality: Quality
+    aspect_ratio: AspectRatio | None = None
+    """None where the caller gave pixels."""
+    width_px: int
+    height_px: int
+    seed: int
+    num_images: int = 1
+    reference_image_url: str | None = None
+
+
+class JobRequest(Model):
+    """The input of `ImageJobWorkflow`."""
+
+    spec: ImageSpec
+    targets: list[Target] = Field(min_length=1)
+    """First choice, then fallbacks in order."""
+    asset_token: str
+    tenant: str = "default"
+    review_seconds: float = 7 * 86400.0
+    final_quality: Quality = Quality.HIGH
+    stand_in_for: str | None = None
+    """The unconfigured provider that was named, where `studio` renders in its place."""
+    batch_id: str | None = None
+    blog_id: str | None = None
+    blog_job_id: str | None = None
+    tags: list[str] | None = None
+    metadata: dict[str, JsonScalar] | None = None
+    webhook_url: str | None = None
+    alt_text: str | None = None
+    draft_job_id: str | None = None
+    revision_of: str | None = None
+    consistency: Consistency | None = None
+
+    @property
+    def is_draft(self) -> bool:
+        """Whether the image awaits an editor's review."""
+        return self.spec.quality is Quality.DRAFT
+
+    @property
+    def recipe(self) -> str:
+        """The key that durations are measured by."""
+        first = self.targets[0]
+        return f"{first.provider}/{first.model}/{self.spec.quality}"
+
+    def card(self, created_at: datetime) -> JobCard:
+        """What travels in the workflow's memo, so that `describe` alone can answer."""
+        return JobCard(
+            created_at=created_at,
+            is_draft=self.is_draft,
+            recipe=self.recipe,
+            expected_seconds=self.targets[0].expected_seconds,
+            **self.model_dump(include=_ON_THE_CARD, exclude_none=True),
+        )
+
+
+class JobCard(Model):
+    """The facts about a job that never change."""
+
+    created_at: datetime
+    is_draft: bool
+    recipe: str
+    expected_seconds: float
+    tenant: str = "default"
+    stand_in_for: str | None = None
+    batch_id: str | None = None
+    blog_id: str | None = None
+    blog_job_id: str | None = None
+    tags: list[str] | None = None
+    metadata: dict[str, JsonScalar] | None = None
+    draft_job_id: str | None = None
+    revision_of: str | None = None
+
+
+_ON_THE_CARD = set(JobCard.model_fields) & set(JobRequest.model_fields)
+
+
+class Variant(Model):
+    """One encoding of an image in the store."""
+
+    key: str
+    width_px: int
+    height_px: int
+    format: str
+
+
+class ImageAsset(Model):
+    """One finished image; `key` is what `url` serves."""
+
+    image_id: str
+    key: str
+    width_px: int
+    height_px: int
+    format: str
+    size_bytes: int
+    sha256: str
+    seed: int | None = None
+    alt_text: str
+    thumbhash: str
+    dominant_color: str
+    digital_source_type: str
+    variants: list[Variant] = Field(default_factory=list)
+
+
+class JobResult(Model):
+    """What a completed job gives."""
+
+    images: list[ImageAsset]
+    generation_time_seconds: float
+    provider: str
+    model: str
+    cost_usd: float | None = None
+    consistency: Consistency | None = None
+
+
+class JobError(Model):
+    """Why a job failed; `code` is one of the contract's."""
+
+    code: str
+    message: str
+    retryable: bool = False
+    provider: str | None = None
+    billed: Billed = Billed.NO
+    flagged: str | None = None
+
+    @classmethod
+    def of(cls, failure: JobFailure) -> JobError:
+        """The stored form of a failure of our tree."""
+        return cls(
+            code=failure.code,
+            message=failure.message,
+            retryable=failure.retryable,
+            provider=failure.provider,
+            billed=failure.billed,
+            flagged=failure.flagged,
+        )
+
+
+class Attempt(Model):
+    """One try at one provider."""
+
+    provider: str
+    model: str
+    started_at: datetime
+    outcome: Outcome
+    error: JobError | None = None
+
+
+PROGRESS_GENERATING = 5
+PROGRESS_UPLOADING = 90
+
+
+class JobState(Model):
+    """Where a job stands: the answer to the `status` query, and the workflow's result."""
+
+    status: JobStatus = JobStatus.QUEUED
+    stage: Stage = Stage.QUEUED
+    progress_percentage: int = 0
+    """A floor: heartbeats may know better while a provider works."""
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    result: JobResult | None = None
+    review: Review | None = None
+    attempts: list[Attempt] = Field(default_factory=list)
+    error: JobError | None = None
+    final_job_id: str | None = None
+    revision_job_id: str | None = None
+
+    @property
+    def awaits_review(self) -> bool:
+        """Whether an editor's decision would be taken now."""
+        return self.review is not None and self.review.state is ReviewState.AWAITING
+
+    def uploading(self, started_at: datetime, attempts: list[Attempt]) -> JobState:
+        """The originals are stored; variants and the record follow."""
+        return self.model_copy(
+            update={
+                "status": JobStatus.PROCESSING,
+                "stage": Stage.UPLOADING,
+                "progress_percentage": PROGRESS_UPLOADING,
+                "started_at": started_at,
+                "attempts": [*self.attempts, *attempts],
+            }
+        )
+
+    def completed(self, request: JobRequest, result: JobResult, at: datetime) -> JobState:
+        """The image is there; a draft starts to await review."""
+        review = None
+        if request.is_draft:
+            review = Review(expires_at=at + timedelta(seconds=request.review_seconds))
+        return self.model_copy(
+            update={
+                "status": JobStatus.COMPLETED,
+                "stage": Stage.COMPLETED,
+                "progress_percentage": 100,
+                "completed_at": at,
+                "result": result,
+                "review": review,
+            }
+        )
+
+    def failed(self, error: JobError, at: datetime) -> JobState:
+        """The job ended without an image; progress stays where it was."""
+        return self.model_copy(
+            update={
+                "status": JobStatus.FAILED,
+                "stage": Stage.FAILED,
+                "completed_at": at,
+                "error": error,
+            }
+        )
+
+
+class JobRecord(Model):
+    """A job in the archive, long after the engine forgot it."""
+
+    job_id: str
+    created_at: datetime
+    request: JobRequest
+    state: JobState
+
+
+class Progress(Model):
+    """What `render` heartbeats; it outlives the process that sent it."""
+
+    progress_percentage: int
+    started_at: datetime
+    """Of the first attempt at this provider."""
+    attempts: list[Attempt] = Field(default_factory=list)
+    """Earlier attempts at this provider, failed or unknown."""

@@ -1,0 +1,101 @@
+"""An editor's decision on a draft. `Approval` and `Rejection` are also the signals' JSON."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, StrictInt, StringConstraints
+
+from domain.model import Model
+from domain.sizes import MAX_SIDE_PX, MIN_SIDE_PX, AspectRatio, Quality
+
+Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=4000)]
+Style = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+NegativePrompt = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4000)]
+Side = Annotated[StrictInt, Field(ge=MIN_SIDE_PX, le=MAX_SIDE_PX, description="Pixels")]
+Seed = Annotated[StrictInt, Field(ge=0, le=2**32 - 1)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Comment = Annotated[str, StringConstraints(max_length=4000)]
+
+
+class ReviewState(StrEnum):
+    """Where a draft's review stands."""
+
+    AWAITING = "awaiting"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether nothing can change any more."""
+        return self is not ReviewState.AWAITING
+
+
+class FinalChoices(Model):
+    """What the editor wants of the final, where it differs from the plan."""
+
+    quality: Quality | None = None
+    provider: Name | None = None
+    model: Name | None = None
+    width: Side | None = None
+    height: Side | None = None
+
+
+class Revision(Model):
+    """What the next round changes; everything else stays as the draft had it."""
+
+    prompt: Prompt | None = None
+    negative_prompt: NegativePrompt | None = None
+    style: Style | None = None
+    seed: Seed | None = None
+    aspect_ratio: AspectRatio | None = None
+    width: Side | None = None
+    height: Side | None = None
+    provider: Name | None = None
+    model: Name | None = None
+
+
+class Approval(Model):
+    """Yes: start the final."""
+
+    reviewer: Name | None = None
+    comment: Comment | None = None
+    final: FinalChoices | None = None
+
+
+class Rejection(Model):
+    """No; with `revise`, another round."""
+
+    reviewer: Name | None = None
+    comment: Comment | None = None
+    revise: Revision | None = None
+
+
+Decision = Approval | Rejection
+
+
+class Review(Model):
+    """The review of one draft."""
+
+    state: ReviewState = ReviewState.AWAITING
+    reviewer: str | None = None
+    comment: str | None = None
+    decided_at: datetime | None = None
+    expires_at: datetime | None = None
+    problem: str | None = None
+    """Why the last approval could not be carried out; the draft awaits review still."""
+
+    def decide(self, state: ReviewState, at: datetime, decision: Decision | None = None) -> Review:
+        """The review as it stands after a decision, or after its expiry."""
+        return self.model_copy(
+            update={
+                "state": state,
+                "decided_at": at,
+                "reviewer": decision.reviewer if decision else None,
+                "comment": decision.comment if decision else None,
+                "problem": None,
+            }
+        )
