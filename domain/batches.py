@@ -6,7 +6,6 @@ are more than one history event may carry.
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import datetime
 from enum import StrEnum
 
@@ -71,6 +70,11 @@ class BatchItem(Model):
     """Per job of this image: rounds and finals."""
 
     @property
+    def is_made(self) -> bool:
+        """Whether its first round has ended; a revision does not undo that."""
+        return self.status.is_terminal or self.job_id is not None
+
+    @property
     def is_settled(self) -> bool:
         """Whether nothing about this image can change any more."""
         if not self.status.is_terminal or self.review is ReviewState.AWAITING:
@@ -111,18 +115,18 @@ class BatchState(Model):
     @property
     def status(self) -> JobStatus:
         """Completed once every image has been made or has failed; failed if all of them did."""
-        statuses = Counter(item.status for item in self.items)
-        total = len(self.items)
-        if statuses[JobStatus.COMPLETED] + statuses[JobStatus.FAILED] == total:
-            return JobStatus.FAILED if statuses[JobStatus.FAILED] == total else JobStatus.COMPLETED
-        return JobStatus.QUEUED if statuses[JobStatus.PENDING] == total else JobStatus.PROCESSING
+        if all(item.is_made for item in self.items):
+            failed = all(item.status is JobStatus.FAILED for item in self.items)
+            return JobStatus.FAILED if failed else JobStatus.COMPLETED
+        started = any(item.status is not JobStatus.PENDING for item in self.items)
+        return JobStatus.PROCESSING if started else JobStatus.QUEUED
 
     @property
     def progress_percentage(self) -> int:
         """The share of images made or failed; 100 only when all are, 0 to 100."""
-        done = sum(item.status.is_terminal for item in self.items)
-        flying = sum(item.status in (JobStatus.QUEUED, JobStatus.PROCESSING) for item in self.items)
-        return int(100 * (done + IN_FLIGHT_SHARE * flying) / len(self.items))
+        made = sum(item.is_made for item in self.items)
+        started = sum(item.status is not JobStatus.PENDING for item in self.items)
+        return int(100 * (made + IN_FLIGHT_SHARE * (started - made)) / len(self.items))
 
     @property
     def is_settled(self) -> bool:

@@ -1,0 +1,31 @@
+"""Object keys: `assets/` is served to browsers, `records/` never is."""
+
+from __future__ import annotations
+
+ASSETS = "assets/"
+_RECORDS = "records/"
+
+
+def asset_key(job_id: str, token: str, name: str) -> str:
+    """The key of one of a job's files; the token makes it unguessable."""
+    return f"{ASSETS}{job_id}/{token}/{name}"
+
+
+def original_key(job_id: str, token: str, index: int) -> str:
+    """Where `render` puts the untouched original of image `index`, whatever its format."""
+    return asset_key(job_id, token, f"{index}.original")
+
+
+def job_record_key(job_id: str) -> str:
+    """Where a job's record lies."""
+    return f"{_RECORDS}jobs/{job_id}.json"
+
+
+def batch_record_key(batch_id: str) -> str:
+    """Where a batch's record lies."""
+    return f"{_RECORDS}batches/{batch_id}.json"
+
+
+def manifest_key(batch_id: str) -> str:
+    """Where the requests of a batch's images lie."""
+    return f"{_RECORDS}batches/{batch_id}.items.json"
