@@ -70,6 +70,21 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property
+    def review_seconds(self) -> float:
+        """How long a draft awaits review."""
+        return self.review_days * 86400.0
+
+    @property
+    def webhook_hosts(self) -> frozenset[str]:
+        """The names in `webhook_allow_hosts`."""
+        return frozenset(name.strip() for name in self.webhook_allow_hosts.split(",") if name)
+
+    @property
+    def s3_url(self) -> str | None:
+        """The store's address without a trailing slash; None for AWS itself."""
+        return str(self.s3_endpoint).rstrip("/") if self.s3_endpoint else None
+
+    @property
     def expects_embedded_engine(self) -> bool:
         """Whether `darkroom up` brings its own Temporal server."""
         return not any(os.environ.get(name) for name in _OUTSIDE_ENGINE)

@@ -1,0 +1,1 @@
+"""The hands: thin activities over plain functions. Temporal in, `pipeline` below."""

@@ -1,0 +1,38 @@
+"""`develop` makes a job's assets; `archive_job` and `archive_batch` write records."""
+
+from __future__ import annotations
+
+from temporalio import activity
+
+from activities.failures import translated
+from domain.batches import BatchRecord
+from domain.jobs import JobRecord, JobState
+from domain.renders import DevelopOrder
+from pipeline.developing import Developer
+from storage.archive import Archive
+
+
+class DevelopActivities:
+    """Registered on the `darkroom` task queue."""
+
+    def __init__(self, developer: Developer, archive: Archive) -> None:
+        self._developer = developer
+        self._archive = archive
+
+    @activity.defn
+    async def develop(self, order: DevelopOrder) -> JobState:
+        """The job's state once its assets and its record are stored."""
+        with translated():
+            return await self._developer.develop(order)
+
+    @activity.defn
+    async def archive_job(self, record: JobRecord) -> None:
+        """Store a job's record over any earlier one."""
+        with translated():
+            await self._archive.write_job(record)
+
+    @activity.defn
+    async def archive_batch(self, record: BatchRecord) -> None:
+        """Store a batch's record over any earlier one."""
+        with translated():
+            await self._archive.write_batch(record)

@@ -1,0 +1,45 @@
+"""Our errors as Temporal failures, and back: the error decides whether to retry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from domain.errors import JobFailure, Refusal
+from domain.jobs import Attempt, JobError
+
+
+def as_application_error(
+    failure: JobFailure, attempts: list[Attempt] | None = None, *, retryable: bool = True
+) -> ApplicationError:
+    """A failure for Temporal; its details are a `JobError` and the attempts so far.
+
+    With `retryable` false the failure ends the activity even where its kind may be retried.
+    """
+    again = failure.retryable and retryable
+    delay = failure.retry_after_seconds
+    return ApplicationError(
+        failure.message,
+        JobError.of(failure),
+        attempts or [],
+        type=failure.code,
+        non_retryable=not again,
+        next_retry_delay=timedelta(seconds=delay) if again and delay else None,
+        category=(
+            ApplicationErrorCategory.BENIGN if again else ApplicationErrorCategory.UNSPECIFIED
+        ),
+    )
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise our errors as Temporal failures; a refusal is never retried."""
+    try:
+        yield
+    except JobFailure as failure:
+        raise as_application_error(failure) from failure
+    except Refusal as refusal:
+        raise ApplicationError(refusal.message, type=refusal.code, non_retryable=True) from refusal

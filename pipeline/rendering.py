@@ -1,0 +1,95 @@
+"""Renders an order's pictures and stores them untouched, paying for none twice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from datetime import UTC, datetime
+
+from domain.errors import JobFailure
+from domain.jobs import Attempt, JobError, Outcome
+from domain.renders import Original, Rendered, RenderOrder
+from imaging.decode import decode
+from providers.base import Order, Picture, Provider, Report
+from storage.keys import original_key
+from storage.objects import ObjectMissing, ObjectStore
+
+_OCTETS = "application/octet-stream"
+
+
+class Renderer:
+    """Calls providers and keeps what they made."""
+
+    def __init__(self, providers: dict[str, Provider], store: ObjectStore) -> None:
+        self._providers = providers
+        self._store = store
+
+    async def render(
+        self, order: RenderOrder, report: Report, *, is_first_try: bool = True
+    ) -> Rendered:
+        """Make the pictures that are not in the store yet, and store them.
+
+        Raises `JobFailure`s. A picture that an earlier try stored is taken from there: its cost
+        and seed lie in the object's metadata.
+        """
+        provider = self._providers[order.target.provider]
+        started_at, clock = datetime.now(UTC), time.monotonic()
+        may_be_stored = provider.is_paid or not is_first_try
+        kept = await self._kept(order) if may_be_stored else {}
+        missing = tuple(i for i in range(order.spec.num_images) if i not in kept)
+        if missing:
+            wanted = Order(spec=order.spec, model=order.target.model, indices=missing)
+            pictures = await provider.generate(wanted, report)
+            for index, picture in zip(missing, pictures, strict=True):
+                kept[index] = await self._keep(order, index, picture)
+        return Rendered(
+            provider=order.target.provider,
+            model=order.target.model,
+            originals=[kept[index] for index in sorted(kept)],
+            started_at=started_at,
+            generation_time_seconds=round(time.monotonic() - clock, 3),
+            attempts=[attempt_of(order, started_at, Outcome.COMPLETED)],
+        )
+
+    async def _keep(self, order: RenderOrder, index: int, picture: Picture) -> Original:
+        size = (await asyncio.to_thread(decode, picture.data)).image.size
+        original = Original(
+            key=original_key(order.job_id, order.asset_token, index),
+            width_px=size[0],
+            height_px=size[1],
+            seed=picture.seed,
+            cost_usd=picture.cost_usd,
+        )
+        await self._store.put(
+            original.key,
+            picture.data,
+            _OCTETS,
+            metadata={"original": original.model_dump_json(exclude={"key"})},
+            remember=True,
+        )
+        return original
+
+    async def _kept(self, order: RenderOrder) -> dict[int, Original]:
+        kept = {}
+        for index in range(order.spec.num_images):
+            key = original_key(order.job_id, order.asset_token, index)
+            try:
+                facts = await self._store.metadata(key)
+            except ObjectMissing:
+                continue
+            kept[index] = Original(key=key, **json.loads(facts["original"]))
+        return kept
+
+
+def attempt_of(
+    order: RenderOrder, started_at: datetime, outcome: Outcome, failure: JobFailure | None = None
+) -> Attempt:
+    """How a try at an order's provider ended."""
+    return Attempt(
+        provider=order.target.provider,
+        model=order.target.model,
+        started_at=started_at,
+        outcome=outcome,
+        error=JobError.of(failure) if failure else None,
+    )

@@ -1,0 +1,171 @@
+"""The worker process: settings → client → activities → Workers; drains on SIGTERM.
+
+Run it alone with `python worker.py`, as many as there is work for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
+from datetime import timedelta
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+import engine
+from activities.batch import BatchActivities
+from activities.deliver import DeliverActivities
+from activities.develop import DevelopActivities
+from activities.plan import PlanActivities
+from activities.render import RenderActivities
+from domain.names import TASK_QUEUE, provider_queue
+from pipeline.delivering import WebhookSender
+from pipeline.developing import Developer
+from pipeline.planning import Planner
+from pipeline.rendering import Renderer
+from providers.base import Provider
+from providers.catalogue import CatalogueError, load_catalogue
+from providers.registry import build_providers
+from settings import Settings, SettingsError, load_settings
+from storage import objects
+from storage.archive import Archive
+from workflows.image_batch import ImageBatchWorkflow
+from workflows.image_job import ImageJobWorkflow
+from workflows.webhook import WebhookWorkflow
+
+logger = logging.getLogger("darkroom.worker")
+
+WORKFLOWS = [ImageJobWorkflow, ImageBatchWorkflow, WebhookWorkflow]
+
+_STICKY_TIMEOUT = timedelta(seconds=1)
+_HEARTBEAT_THROTTLE = timedelta(seconds=0.8)
+_DEVELOPS_AT_ONCE_PER_CORE = 2
+_CALLS_AT_ONCE = 20
+
+
+def build_workers(
+    client: Client,
+    settings: Settings,
+    store: objects.ObjectStore,
+    providers: dict[str, Provider],
+) -> list[Worker]:
+    """One worker for workflows and common activities, one for each provider's queue.
+
+    Raises `CatalogueError`.
+    """
+    archive = Archive(store)
+    planner = Planner(
+        load_catalogue(settings.config),
+        frozenset(providers),
+        stand_in=settings.stand_in,
+        review_seconds=settings.review_seconds,
+    )
+    develops = DevelopActivities(Developer(store, archive), archive)
+    batches = BatchActivities(client, archive)
+    plans = PlanActivities(planner)
+    delivers = DeliverActivities(_sender(settings))
+    drain = timedelta(seconds=settings.drain_seconds)
+    story = Worker(
+        client,
+        task_queue=TASK_QUEUE,
+        workflows=WORKFLOWS,
+        activities=[
+            develops.develop,
+            develops.archive_job,
+            develops.archive_batch,
+            batches.load_items,
+            batches.inspect_jobs,
+            plans.plan_final,
+            plans.plan_revision,
+            delivers.deliver,
+        ],
+        max_concurrent_activities=_DEVELOPS_AT_ONCE_PER_CORE * (os.cpu_count() or 1),
+        sticky_queue_schedule_to_start_timeout=_STICKY_TIMEOUT,
+        graceful_shutdown_timeout=drain,
+    )
+    renders = RenderActivities(Renderer(providers, store))
+    hands = [
+        Worker(
+            client,
+            task_queue=provider_queue(name),
+            activities=[renders.render],
+            max_concurrent_activities=(
+                _CALLS_AT_ONCE if provider.is_paid else settings.studio_concurrency
+            ),
+            max_heartbeat_throttle_interval=_HEARTBEAT_THROTTLE,
+            graceful_shutdown_timeout=drain,
+        )
+        for name, provider in providers.items()
+    ]
+    return [story, *hands]
+
+
+def _sender(settings: Settings) -> WebhookSender | None:
+    if settings.webhook_secret is None:
+        return None
+    return WebhookSender(settings.webhook_secret.get_secret_value(), settings.webhook_hosts)
+
+
+async def run(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT, then let running activities finish."""
+    stop = _stop_event()
+    client = await _connected(stop)
+    if client is None:
+        return
+    await engine.ensure_search_attributes(client)
+    store = objects.connect(settings.s3_url, settings.s3_bucket)
+    workers = build_workers(client, settings, store, build_providers(settings))
+    async with AsyncExitStack() as running:
+        for worker in workers:
+            await running.enter_async_context(worker)
+        logger.info("ready on %s", ", ".join(sorted(worker.task_queue for worker in workers)))
+        await stop.wait()
+        logger.info("draining for up to %.0f s", settings.drain_seconds)
+        await _shut_down(workers)
+    logger.info("stopped")
+
+
+async def _shut_down(workers: Iterable[Worker]) -> None:
+    await asyncio.gather(*(worker.shutdown() for worker in workers))
+
+
+def _stop_event() -> asyncio.Event:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _connected(stop: asyncio.Event) -> Client | None:
+    """A connected client, waited for as long as it takes; None when asked to stop before."""
+    while not stop.is_set():
+        try:
+            return await engine.connect()
+        except RuntimeError as error:
+            logger.warning("the engine does not answer yet: %s", error)
+            with_timeout = asyncio.wait_for(stop.wait(), timeout=1)
+            await asyncio.gather(with_timeout, return_exceptions=True)
+    return None
+
+
+def main() -> int:
+    """Run the worker; returns the process's exit status."""
+    try:
+        settings = load_settings()
+        logging.basicConfig(
+            level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s"
+        )
+        asyncio.run(run(settings))
+    except (SettingsError, CatalogueError, engine.SearchAttributesMissing) as error:
+        sys.stderr.write(f"darkroom worker: {error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The story: one workflow a job, one a batch. Decisions only, no I/O."""

@@ -1,0 +1,46 @@
+"""Reads our error tree back out of Temporal's failures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import TimeoutError as TemporalTimeoutError
+
+from domain.errors import DeadlineExceeded, InternalFailure, JobFailure
+from domain.jobs import Attempt, JobError, Progress
+
+_FALLBACK_CODES = frozenset(kind.code for kind in JobFailure.__subclasses__() if kind.fallback)
+
+
+def problem_of(failure: BaseException) -> JobError:
+    """Why an activity failed, in our terms."""
+    if isinstance(failure, JobFailure):
+        return JobError.of(failure)
+    cause = failure.cause if isinstance(failure, ActivityError) else failure
+    if isinstance(cause, ApplicationError):
+        if cause.details and isinstance(cause.details[0], dict):
+            return JobError.model_validate(cause.details[0])
+        return JobError(code=cause.type or InternalFailure.code, message=cause.message)
+    if isinstance(cause, TemporalTimeoutError):
+        return JobError.of(DeadlineExceeded("The job ran out of time."))
+    return JobError.of(InternalFailure("The job failed unexpectedly."))
+
+
+def attempts_of(failure: BaseException) -> list[Attempt]:
+    """The attempts that a failed `render` carries, in its details or its last heartbeat."""
+    cause = failure.cause if isinstance(failure, ActivityError) else None
+    if isinstance(cause, ApplicationError) and len(cause.details) > 1:
+        return [Attempt.model_validate(attempt) for attempt in _list(cause.details[1])]
+    if isinstance(cause, TemporalTimeoutError) and cause.last_heartbeat_details:
+        return Progress.model_validate(cause.last_heartbeat_details[0]).attempts
+    return []
+
+
+def may_fall_back(failure: ActivityError) -> bool:
+    """Whether another provider could do better."""
+    return problem_of(failure).code in _FALLBACK_CODES
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,272 @@
+"""One image job: render, develop, and for a draft the editor's review."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import SearchAttributeUpdate
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    FailureError,
+    WorkflowAlreadyStartedError,
+    is_cancelled_exception,
+)
+
+with workflow.unsafe.imports_passed_through():
+    from activities.develop import DevelopActivities
+    from activities.plan import PlanActivities
+    from activities.render import RenderActivities
+    from domain import names
+    from domain.batches import Milestone
+    from domain.errors import Cancelled
+    from domain.ids import final_id, revision_id
+    from domain.jobs import JobRecord, JobRequest, JobState
+    from domain.renders import DevelopOrder, Rendered, RenderOrder, SuccessorOrder
+    from domain.reviews import (
+        Approval,
+        Decision,
+        FinalChoices,
+        Rejection,
+        ReviewState,
+        Revision,
+    )
+    from workflows import policies
+    from workflows.failures import attempts_of, may_fall_back, problem_of
+    from workflows.options import job_options
+    from workflows.progress import render_span
+    from workflows.story import details_of
+    from workflows.webhook import start_delivery
+
+
+@workflow.defn
+class ImageJobWorkflow:
+    """The workflow id is the job id; the result is a `JobState`.
+
+    A job that fails ends as a failed workflow whose failure carries the `JobState`; one that is
+    cancelled ends as a cancelled workflow, its state in the archive.
+    """
+
+    @workflow.init
+    def __init__(self, request: JobRequest) -> None:
+        self._request = request
+        self._state = JobState()
+        self._decisions: deque[Decision] = deque()
+
+    @workflow.run
+    async def run(self, request: JobRequest) -> JobState:
+        """Make the image; for a draft, wait for the review and carry its decision out."""
+        self._tell()
+        try:
+            await self._make()
+        except (FailureError, asyncio.CancelledError) as failure:
+            await self._end(failure)
+        await self._announce()
+        while self._state.awaits_review:
+            await self._review()
+        return self._state
+
+    @workflow.signal
+    def approve(self, approval: Approval | None = None) -> None:
+        """An editor says yes: a completed draft's final is started, once."""
+        self._decisions.append(approval or Approval())
+
+    @workflow.signal
+    def reject(self, rejection: Rejection | None = None) -> None:
+        """An editor says no; with `revise` the next round is started."""
+        self._decisions.append(rejection or Rejection())
+
+    @workflow.query
+    def status(self) -> JobState:
+        """Where the job stands."""
+        return self._state
+
+    async def _make(self) -> None:
+        rendered = await self._render()
+        self._state = self._state.uploading(rendered.started_at, rendered.attempts)
+        self._tell()
+        self._state = await workflow.execute_activity_method(
+            DevelopActivities.develop,
+            DevelopOrder(
+                job_id=workflow.info().workflow_id,
+                created_at=workflow.info().start_time,
+                request=self._request,
+                state=self._state,
+                rendered=rendered,
+            ),
+            **policies.DEVELOP,
+        )
+        self._publish(names.GENERATION_SECONDS.value_set(rendered.generation_time_seconds))
+
+    async def _render(self) -> Rendered:
+        """The first target that can; the last one's failure ends the job."""
+        targets = self._request.targets
+        for place, target in enumerate(targets):
+            span = render_span(place, len(targets))
+            order = RenderOrder(
+                job_id=workflow.info().workflow_id,
+                asset_token=self._request.asset_token,
+                spec=self._request.spec,
+                target=target,
+                has_fallback=place + 1 < len(targets),
+                progress_from=span[0],
+                progress_to=span[1],
+            )
+            try:
+                return await workflow.execute_activity_method(
+                    RenderActivities.render,
+                    order,
+                    **policies.render_by(target, workflow.info().priority),
+                )
+            except ActivityError as failure:
+                if not order.has_fallback or not may_fall_back(failure):
+                    raise
+                self._state.attempts.extend(attempts_of(failure))
+                self._state.progress_percentage = span[1]
+        raise AssertionError("a request has at least one target")
+
+    async def _end(self, failure: FailureError | asyncio.CancelledError) -> None:
+        """Record why there is no image, tell who waits for it, and close accordingly."""
+        cancelled = is_cancelled_exception(failure)
+        error = problem_of(Cancelled("The job was cancelled.") if cancelled else failure)
+        self._state.attempts.extend(attempts_of(failure))
+        self._state = self._state.failed(error, workflow.now())
+        self._publish()
+        await self._archive()
+        await self._announce()
+        if cancelled:
+            raise failure
+        raise ApplicationError(error.message, self._state, type=error.code, non_retryable=True)
+
+    async def _review(self) -> None:
+        """Carry out the first decision that can be, or let the review expire."""
+        decision = await self._next_decision()
+        if isinstance(decision, Approval):
+            started = await self._start_final(decision)
+            state = ReviewState.APPROVED
+        elif isinstance(decision, Rejection):
+            started = decision.revise is None or await self._start_revision(decision.revise)
+            state = ReviewState.REJECTED
+        else:
+            started, state = True, ReviewState.EXPIRED
+        if not started or self._state.review is None:
+            self._tell()
+            return
+        self._state.review = self._state.review.decide(state, workflow.now(), decision)
+        self._publish()
+        await self._archive()
+        await self._announce()
+
+    async def _next_decision(self) -> Decision | None:
+        """The next decision, or None when the review has expired or was cancelled."""
+        review = self._state.review
+        expires_at = review.expires_at if review and review.expires_at else workflow.now()
+        left = max(expires_at - workflow.now(), timedelta(0))
+        try:
+            await workflow.wait_condition(
+                lambda: bool(self._decisions), timeout=left, timeout_summary="the review expires"
+            )
+        except (TimeoutError, asyncio.CancelledError):
+            return None
+        return self._decisions.popleft()
+
+    async def _start_final(self, approval: Approval) -> bool:
+        job_id = final_id(workflow.info().workflow_id)
+        planned = workflow.execute_local_activity_method(
+            PlanActivities.plan_final,
+            args=[self._draft(), approval.final or FinalChoices()],
+            **policies.PLAN,
+        )
+        if not await self._start_successor(planned, job_id):
+            return False
+        self._state.final_job_id = job_id
+        return True
+
+    async def _start_revision(self, revise: Revision) -> bool:
+        job_id = revision_id(workflow.info().workflow_id)
+        planned = workflow.execute_local_activity_method(
+            PlanActivities.plan_revision, args=[self._draft(), revise], **policies.PLAN
+        )
+        if not await self._start_successor(planned, job_id):
+            return False
+        self._state.revision_job_id = job_id
+        return True
+
+    async def _start_successor(self, planned: Awaitable[JobRequest], job_id: str) -> bool:
+        """Start the job that follows this draft; False when what was wished is refused."""
+        try:
+            request = await planned
+        except ActivityError as failure:
+            if self._state.review is not None:
+                self._state.review.problem = problem_of(failure).message
+            return False
+        try:
+            await workflow.start_child_workflow(
+                ImageJobWorkflow.run,
+                request,
+                id=job_id,
+                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                **job_options(request, workflow.now()),
+            )
+        except WorkflowAlreadyStartedError:
+            workflow.logger.info("the successor runs already [job=%s]", job_id)
+        return True
+
+    def _draft(self) -> SuccessorOrder:
+        result = self._state.result
+        if result is None:
+            raise AssertionError("only a completed draft has successors")
+        return SuccessorOrder(
+            job_id=workflow.info().workflow_id,
+            asset_token=workflow.uuid4().hex,
+            seed=workflow.random().getrandbits(32),
+            request=self._request,
+            provider=result.provider,
+            model=result.model,
+            drawn_seed=result.images[0].seed,
+        )
+
+    async def _archive(self) -> None:
+        """Write the record again; the engine's own history stands in while the store is away."""
+        record = JobRecord(
+            job_id=workflow.info().workflow_id,
+            created_at=workflow.info().start_time,
+            request=self._request,
+            state=self._state,
+        )
+        try:
+            await workflow.execute_activity_method(
+                DevelopActivities.archive_job, record, **policies.ARCHIVE
+            )
+        except ActivityError:
+            workflow.logger.warning("the record could not be written")
+
+    async def _announce(self) -> None:
+        """Tell the batch and the caller's webhook; neither can hold the job back."""
+        milestone = Milestone.of(workflow.info().workflow_id, self._state)
+        if self._request.batch_id is not None:
+            batch = workflow.get_external_workflow_handle(self._request.batch_id)
+            try:
+                await batch.signal("milestone", milestone)
+            except FailureError:
+                workflow.logger.info("the batch is closed [batch=%s]", self._request.batch_id)
+        if self._request.webhook_url is not None:
+            await start_delivery(self._request.webhook_url, milestone)
+
+    def _publish(self, *extra: SearchAttributeUpdate[Any]) -> None:
+        """One upsert of what lists filter by."""
+        review = self._state.review
+        updates = [names.STATUS.value_set(self._state.status), *extra]
+        if review is not None:
+            updates.append(names.REVIEW.value_set(review.state))
+        workflow.upsert_search_attributes(updates)
+        self._tell()
+
+    def _tell(self) -> None:
+        """The story as the Temporal Web UI shows it."""
+        workflow.set_current_details(details_of(self._request, self._state))
