@@ -53,10 +53,12 @@ def build_workers(
     settings: Settings,
     store: objects.ObjectStore,
     providers: dict[str, Provider],
+    *,
+    cached_workflows: int = 1000,
 ) -> list[Worker]:
     """One worker for workflows and common activities, one for each provider's queue.
 
-    Raises `CatalogueError`.
+    With no cached workflows every step is a replay, as tests want it. Raises `CatalogueError`.
     """
     archive = Archive(store)
     planner = Planner(
@@ -84,6 +86,7 @@ def build_workers(
             plans.plan_revision,
             delivers.deliver,
         ],
+        max_cached_workflows=cached_workflows,
         max_concurrent_activities=_DEVELOPS_AT_ONCE_PER_CORE * (os.cpu_count() or 1),
         sticky_queue_schedule_to_start_timeout=_STICKY_TIMEOUT,
         graceful_shutdown_timeout=drain,

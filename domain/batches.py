@@ -48,7 +48,7 @@ class Milestone(Model):
             review=state.review.state if state.review else None,
             final_job_id=state.final_job_id,
             revision_job_id=state.revision_job_id,
-            image_key=result.images[0].key if result else None,
+            image_key=result.key(result.images[0].variants[0]) if result else None,
             cost_usd=result.cost_usd if result else None,
             error_code=state.error.code if state.error else None,
         )

@@ -154,22 +154,19 @@ _ON_THE_CARD = set(JobCard.model_fields) & set(JobRequest.model_fields)
 
 
 class Variant(Model):
-    """One encoding of an image in the store."""
+    """One encoding of an image in the store, under the result's `asset_prefix`."""
 
-    key: str
+    name: str
     width_px: int
     height_px: int
     format: str
 
 
 class ImageAsset(Model):
-    """One finished image; `key` is what `url` serves."""
+    """One finished image."""
 
-    image_id: str
-    key: str
-    width_px: int
-    height_px: int
-    format: str
+    variants: list[Variant] = Field(min_length=1)
+    """The first is what `url` serves, the full size in the original's format."""
     size_bytes: int
     sha256: str
     seed: int | None = None
@@ -177,18 +174,23 @@ class ImageAsset(Model):
     thumbhash: str
     dominant_color: str
     digital_source_type: str
-    variants: list[Variant] = Field(default_factory=list)
+    """An IPTC NewsCode, without the scheme's address."""
 
 
 class JobResult(Model):
     """What a completed job gives."""
 
-    images: list[ImageAsset]
+    asset_prefix: str
+    images: list[ImageAsset] = Field(min_length=1)
     generation_time_seconds: float
     provider: str
     model: str
     cost_usd: float | None = None
     consistency: Consistency | None = None
+
+    def key(self, variant: Variant) -> str:
+        """The store's key of a variant."""
+        return f"{self.asset_prefix}/{variant.name}"
 
 
 class JobError(Model):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 import zlib
 
+NEWS_CODES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 TRAINED_ALGORITHMIC_MEDIA = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 
 _PNG_SIGNATURE_AND_IHDR = 8 + 25
@@ -16,14 +17,14 @@ _JPEG_XMP_HEADER = b"http://ns.adobe.com/xap/1.0/\x00"
 
 
 def xmp_packet(digital_source_type: str) -> bytes:
-    """An XMP packet that says how the image came to be; the argument is an IPTC NewsCode URI."""
+    """An XMP packet that says how the image came to be; the argument is an IPTC NewsCode."""
     return (
         '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
         '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
         '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
         '<rdf:Description rdf:about=""'
         ' xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/"'
-        f' Iptc4xmpExt:DigitalSourceType="{digital_source_type}"/>'
+        f' Iptc4xmpExt:DigitalSourceType="{NEWS_CODES}{digital_source_type}"/>'
         "</rdf:RDF></x:xmpmeta>"
         '<?xpacket end="w"?>'
     ).encode()

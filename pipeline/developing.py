@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 from domain.jobs import ImageAsset, ImageSpec, JobRecord, JobResult, JobState, Variant
 from domain.renders import DevelopOrder, Original
-from imaging.develop import CONTENT_TYPES, Developed, Encoded, develop_original
+from imaging.develop import CONTENT_TYPES, develop_original
 from storage.archive import Archive
-from storage.keys import asset_key
+from storage.keys import asset_prefix
 from storage.objects import ObjectStore
 
 _ALT_TEXT_CHARACTERS = 250
@@ -27,13 +27,15 @@ class Developer:
 
         Raises `InvalidOutput`, `StorageUnavailable`. Running it again gives the same objects.
         """
+        prefix = asset_prefix(order.job_id, order.request.asset_token)
         images = await asyncio.gather(
             *(
-                self._asset(order, index, original)
+                self._asset(order, prefix, index, original)
                 for index, original in enumerate(order.rendered.originals)
             )
         )
         result = JobResult(
+            asset_prefix=prefix,
             images=list(images),
             generation_time_seconds=order.rendered.generation_time_seconds,
             provider=order.rendered.provider,
@@ -52,50 +54,38 @@ class Developer:
         )
         return state
 
-    async def _asset(self, order: DevelopOrder, index: int, original: Original) -> ImageAsset:
+    async def _asset(
+        self, order: DevelopOrder, prefix: str, index: int, original: Original
+    ) -> ImageAsset:
         data = await self._store.get(original.key)
         developed = await asyncio.to_thread(develop_original, data)
-        keys = [
-            asset_key(order.job_id, order.request.asset_token, f"{index}.{encoding.extension}")
+        variants = [
+            Variant(
+                name=f"{index}.{encoding.extension}",
+                width_px=encoding.width_px,
+                height_px=encoding.height_px,
+                format=encoding.format,
+            )
             for encoding in developed.encodings
         ]
-        await asyncio.gather(
-            *(
-                self._store.put(key, encoding.data, CONTENT_TYPES[encoding.format])
-                for key, encoding in zip(keys, developed.encodings, strict=True)
+        puts = (
+            self._store.put(
+                f"{prefix}/{variant.name}", encoding.data, CONTENT_TYPES[encoding.format]
             )
+            for variant, encoding in zip(variants, developed.encodings, strict=True)
         )
-        return _asset(order, index, original, developed, keys)
-
-
-def _asset(
-    order: DevelopOrder, index: int, original: Original, developed: Developed, keys: list[str]
-) -> ImageAsset:
-    main = developed.encodings[0]
-    return ImageAsset(
-        image_id=f"{order.job_id}.{index}",
-        key=keys[0],
-        width_px=main.width_px,
-        height_px=main.height_px,
-        format=main.format,
-        size_bytes=len(main.data),
-        sha256=main.sha256,
-        seed=original.seed,
-        alt_text=order.request.alt_text or alt_text_of(order.request.spec),
-        thumbhash=developed.thumbhash,
-        dominant_color=developed.dominant_color,
-        digital_source_type=developed.digital_source_type,
-        variants=[_variant(*pair) for pair in zip(keys, developed.encodings, strict=True)],
-    )
-
-
-def _variant(key: str, encoding: Encoded) -> Variant:
-    return Variant(
-        key=key,
-        width_px=encoding.width_px,
-        height_px=encoding.height_px,
-        format=encoding.format,
-    )
+        await asyncio.gather(*puts)
+        main = developed.encodings[0]
+        return ImageAsset(
+            variants=variants,
+            size_bytes=len(main.data),
+            sha256=main.sha256,
+            seed=original.seed,
+            alt_text=order.request.alt_text or alt_text_of(order.request.spec),
+            thumbhash=developed.thumbhash,
+            dominant_color=developed.dominant_color,
+            digital_source_type=developed.digital_source_type,
+        )
 
 
 def alt_text_of(spec: ImageSpec) -> str:

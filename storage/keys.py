@@ -6,14 +6,14 @@ ASSETS = "assets/"
 _RECORDS = "records/"
 
 
-def asset_key(job_id: str, token: str, name: str) -> str:
-    """The key of one of a job's files; the token makes it unguessable."""
-    return f"{ASSETS}{job_id}/{token}/{name}"
+def asset_prefix(job_id: str, token: str) -> str:
+    """Where all of a job's files lie; the token makes their keys unguessable."""
+    return f"{ASSETS}{job_id}/{token}"
 
 
 def original_key(job_id: str, token: str, index: int) -> str:
     """Where `render` puts the untouched original of image `index`, whatever its format."""
-    return asset_key(job_id, token, f"{index}.original")
+    return f"{asset_prefix(job_id, token)}/{index}.original"
 
 
 def job_record_key(job_id: str) -> str:

@@ -97,7 +97,7 @@ class ImageJobWorkflow:
                 created_at=workflow.info().start_time,
                 request=self._request,
                 state=self._state,
-                rendered=rendered,
+                rendered=rendered.model_copy(update={"attempts": []}),
             ),
             **policies.DEVELOP,
         )

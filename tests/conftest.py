@@ -1,0 +1,109 @@
+"""A real Temporal server and a real S3 server for the whole session.
+
+Each test gets a namespace and a bucket of its own, so that nothing of one reaches another.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from cli import embedded
+from providers.base import Provider
+from settings import Settings
+from storage import objects
+from storage.archive import Archive
+from tests.fakes import FakeProvider
+from tests.waiting import free_port, running
+from worker import build_workers
+
+NAMESPACES = [f"test-{number}" for number in range(120)]
+
+WorkerFactory = Callable[..., AbstractAsyncContextManager[FakeProvider]]
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("darkroom")
+
+
+@pytest.fixture(scope="session")
+def engine_address(home: Path) -> Iterator[str]:
+    port = free_port()
+    child = embedded.engine(home, port, free_port())
+    names = itertools.chain.from_iterable(("--namespace", name) for name in NAMESPACES)
+    with running(child, home / "engine.log", *names):
+        yield f"127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="session")
+def store_keys(home: Path) -> embedded.StoreKeys:
+    return embedded.store_keys(home)
+
+
+@pytest.fixture(scope="session")
+def store_url(home: Path, store_keys: embedded.StoreKeys) -> Iterator[str]:
+    port = free_port()
+    child = embedded.store(home, port, "darkroom", store_keys)
+    with running(child, home / "store.log"):
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def aws_environment(store_keys: embedded.StoreKeys) -> None:
+    os.environ["AWS_ACCESS_KEY_ID"] = store_keys.access_key_id
+    os.environ["AWS_SECRET_ACCESS_KEY"] = store_keys.secret_access_key
+    os.environ["AWS_REGION"] = os.environ["AWS_DEFAULT_REGION"] = embedded.REGION
+    os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+
+
+@pytest.fixture(scope="session")
+def namespaces() -> Iterator[str]:
+    return iter(NAMESPACES)
+
+
+@pytest.fixture
+async def client(engine_address: str, namespaces: Iterator[str]) -> Client:
+    return await Client.connect(
+        engine_address, namespace=next(namespaces), data_converter=pydantic_data_converter
+    )
+
+
+@pytest.fixture
+async def store(store_url: str, client: Client) -> objects.ObjectStore:
+    store = objects.connect(store_url, client.namespace)
+    await store.ensure_bucket()
+    return store
+
+
+@pytest.fixture
+def archive(store: objects.ObjectStore) -> Archive:
+    return Archive(store)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(config=tmp_path / "darkroom.toml", drain_seconds=0, stand_in=True)
+
+
+@pytest.fixture
+def new_worker(client: Client, store: objects.ObjectStore, settings: Settings) -> WorkerFactory:
+    """Run all workers, without a workflow cache, around a block; yields the fake provider."""
+
+    @asynccontextmanager
+    async def running_workers(provider: FakeProvider | None = None) -> AsyncIterator[FakeProvider]:
+        fake = provider or FakeProvider()
+        providers: dict[str, Provider] = {"studio": fake}
+        async with AsyncExitStack() as stack:
+            for worker in build_workers(client, settings, store, providers, cached_workflows=0):
+                await stack.enter_async_context(worker)
+            yield fake
+
+    return running_workers

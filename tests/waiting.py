@@ -1,0 +1,64 @@
+"""Waiting for something to become true, with a deadline; never for a time to pass."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import subprocess
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from cli.supervisor import Child, NotReadyError
+
+T = TypeVar("T")
+
+DEADLINE_SECONDS = 60.0
+_LOOK_SECONDS = 0.02
+
+
+async def eventually(look: Callable[[], Awaitable[T | None]], why: str) -> T:
+    """What `look` gives as soon as it gives something true."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not (found := await look()):
+        assert time.monotonic() < deadline, f"it did not happen in time: {why}"
+        await asyncio.sleep(_LOOK_SECONDS)
+    return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running(child: Child, log: Path, *extra_arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A server process, ready, for as long as the block runs."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [*child.argv, *extra_arguments],
+            env=dict(child.env),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        asyncio.run(_ready(child))
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def _ready(child: Child) -> None:
+    async def look() -> bool:
+        try:
+            await child.ready()  # type: ignore[misc]  both of ours have one
+        except NotReadyError:
+            return False
+        return True
+
+    await eventually(look, f"{child.name} is ready")
