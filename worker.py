@@ -23,6 +23,7 @@ from activities.deliver import DeliverActivities
 from activities.develop import DevelopActivities
 from activities.plan import PlanActivities
 from activities.render import RenderActivities
+from domain.errors import StorageUnavailable
 from domain.names import TASK_QUEUE, provider_queue
 from pipeline.delivering import WebhookSender
 from pipeline.developing import Developer
@@ -122,6 +123,7 @@ async def run(settings: Settings) -> None:
         return
     await engine.ensure_search_attributes(client)
     store = objects.connect(settings.s3_url, settings.s3_bucket)
+    await _prepare(store)
     workers = build_workers(client, settings, store, build_providers(settings))
     async with AsyncExitStack() as running:
         for worker in workers:
@@ -131,6 +133,14 @@ async def run(settings: Settings) -> None:
         logger.info("draining for up to %.0f s", settings.drain_seconds)
         await _shut_down(workers)
     logger.info("stopped")
+
+
+async def _prepare(store: objects.ObjectStore) -> None:
+    """Create the bucket where we may; a store that is away now is waited for by each job."""
+    try:
+        await store.ensure_bucket()
+    except StorageUnavailable as error:
+        logger.warning("%s", error.message)
 
 
 async def _shut_down(workers: Iterable[Worker]) -> None:

@@ -9,13 +9,13 @@ from datetime import timedelta
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from domain.errors import JobFailure, Refusal
-from domain.jobs import Attempt, JobError
+from domain.jobs import JobError, Progress
 
 
 def as_application_error(
-    failure: JobFailure, attempts: list[Attempt] | None = None, *, retryable: bool = True
+    failure: JobFailure, progress: Progress | None = None, *, retryable: bool = True
 ) -> ApplicationError:
-    """A failure for Temporal; its details are a `JobError` and the attempts so far.
+    """A failure for Temporal; its details are a `JobError` and how far `render` had come.
 
     With `retryable` false the failure ends the activity even where its kind may be retried.
     """
@@ -24,7 +24,7 @@ def as_application_error(
     return ApplicationError(
         failure.message,
         JobError.of(failure),
-        attempts or [],
+        progress,
         type=failure.code,
         non_retryable=not again,
         next_retry_delay=timedelta(seconds=delay) if again and delay else None,

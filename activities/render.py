@@ -62,4 +62,4 @@ def _failed(
     patience = _PATIENCE_WITH_FALLBACK_SECONDS if order.has_fallback else _PATIENCE_SECONDS
     waited = (datetime.now(UTC) - beat.started_at).total_seconds()
     patient = isinstance(failure, StorageUnavailable) or waited < patience
-    return as_application_error(failure, beat.attempts, retryable=patient)
+    return as_application_error(failure, beat.progress(), retryable=patient)

@@ -251,6 +251,18 @@ class JobState(Model):
         """Whether an editor's decision would be taken now."""
         return self.review is not None and self.review.state is ReviewState.AWAITING
 
+    def advanced(self, progress: Progress | None) -> JobState:
+        """A provider was tried in vain; what it reported last is kept."""
+        if progress is None:
+            return self
+        return self.model_copy(
+            update={
+                "started_at": self.started_at or progress.started_at,
+                "progress_percentage": max(self.progress_percentage, progress.progress_percentage),
+                "attempts": [*self.attempts, *progress.attempts],
+            }
+        )
+
     def uploading(self, started_at: datetime, attempts: list[Attempt]) -> JobState:
         """The originals are stored; variants and the record follow."""
         return self.model_copy(
@@ -258,7 +270,7 @@ class JobState(Model):
                 "status": JobStatus.PROCESSING,
                 "stage": Stage.UPLOADING,
                 "progress_percentage": PROGRESS_UPLOADING,
-                "started_at": started_at,
+                "started_at": self.started_at or started_at,
                 "attempts": [*self.attempts, *attempts],
             }
         )

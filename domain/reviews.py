@@ -6,13 +6,17 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field, StrictInt, StringConstraints
+from pydantic import AfterValidator, Field, StrictInt, StringConstraints
 
 from domain.model import Model
 from domain.sizes import MAX_SIDE_PX, MIN_SIDE_PX, AspectRatio, Quality
 
 Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=4000)]
-Style = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+Style = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
+    AfterValidator(lambda style: style.replace("_", "-")),
+]
 NegativePrompt = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4000)]
 Side = Annotated[StrictInt, Field(ge=MIN_SIDE_PX, le=MAX_SIDE_PX, description="Pixels")]
 Seed = Annotated[StrictInt, Field(ge=0, le=2**32 - 1)]

@@ -9,7 +9,7 @@ import struct
 import zlib
 
 NEWS_CODES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
-TRAINED_ALGORITHMIC_MEDIA = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+TRAINED_ALGORITHMIC_MEDIA = "trainedAlgorithmicMedia"
 
 _PNG_SIGNATURE_AND_IHDR = 8 + 25
 _PNG_XMP_KEYWORD = b"XML:com.adobe.xmp"

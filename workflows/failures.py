@@ -8,7 +8,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
 from domain.errors import DeadlineExceeded, InternalFailure, JobFailure
-from domain.jobs import Attempt, JobError, Progress
+from domain.jobs import JobError, Progress
 
 _FALLBACK_CODES = frozenset(kind.code for kind in JobFailure.__subclasses__() if kind.fallback)
 
@@ -27,20 +27,17 @@ def problem_of(failure: BaseException) -> JobError:
     return JobError.of(InternalFailure("The job failed unexpectedly."))
 
 
-def attempts_of(failure: BaseException) -> list[Attempt]:
-    """The attempts that a failed `render` carries, in its details or its last heartbeat."""
+def progress_of(failure: BaseException) -> Progress | None:
+    """How far a failed `render` had come, by its details or its last heartbeat."""
     cause = failure.cause if isinstance(failure, ActivityError) else None
+    found: Any = None
     if isinstance(cause, ApplicationError) and len(cause.details) > 1:
-        return [Attempt.model_validate(attempt) for attempt in _list(cause.details[1])]
+        found = cause.details[1]
     if isinstance(cause, TemporalTimeoutError) and cause.last_heartbeat_details:
-        return Progress.model_validate(cause.last_heartbeat_details[0]).attempts
-    return []
+        found = cause.last_heartbeat_details[0]
+    return Progress.model_validate(found) if found else None
 
 
 def may_fall_back(failure: ActivityError) -> bool:
     """Whether another provider could do better."""
     return problem_of(failure).code in _FALLBACK_CODES
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []

@@ -97,6 +97,16 @@ class ImageBatchWorkflow:
         decision = Rejection.model_validate(rejection.model_dump(exclude={"job_ids"}))
         await self._decide(rejection.job_ids, decision)
 
+    @workflow.signal
+    def withdraw(self, job_id: str) -> None:
+        """Cancel an image that has not started; one that has is cancelled as the job it is."""
+        place = batch_item(job_id)
+        if place is None or place[1] >= len(self._state.items):
+            return
+        item = self._state.items[place[1]]
+        if item.status is JobStatus.PENDING:
+            item.status, item.error_code = JobStatus.FAILED, Cancelled.code
+
     @workflow.query
     def status(self) -> BatchState:
         """Where the batch stands."""
@@ -112,7 +122,7 @@ class ImageBatchWorkflow:
             if index not in self._page:
                 await self._load(index)
             room = range(index, index + self._free_places())
-            ready = [place for place in room if place in self._page]
+            ready = [place for place in room if place in self._page and self._is_pending(place)]
             await asyncio.gather(*(self._start(place) for place in ready))
 
     async def _until_settled(self) -> None:
@@ -161,6 +171,9 @@ class ImageBatchWorkflow:
             None,
         )
 
+    def _is_pending(self, index: int) -> bool:
+        return self._state.items[index].status is JobStatus.PENDING
+
     def _free_places(self) -> int:
         flying = sum(item.status is JobStatus.QUEUED for item in self._state.items)
         return self._request.max_concurrency - flying
@@ -185,7 +198,7 @@ class ImageBatchWorkflow:
         for index, job_id in chosen:
             if index >= len(self._state.items):
                 continue
-            if self._state.items[index].status is JobStatus.PENDING:
+            if self._is_pending(index):
                 self._hold(index, decision)
             else:
                 await self._relay(job_id, decision)

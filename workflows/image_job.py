@@ -37,7 +37,7 @@ with workflow.unsafe.imports_passed_through():
         Revision,
     )
     from workflows import policies
-    from workflows.failures import attempts_of, may_fall_back, problem_of
+    from workflows.failures import may_fall_back, problem_of, progress_of
     from workflows.options import job_options
     from workflows.progress import render_span
     from workflows.story import details_of
@@ -126,16 +126,14 @@ class ImageJobWorkflow:
             except ActivityError as failure:
                 if not order.has_fallback or not may_fall_back(failure):
                     raise
-                self._state.attempts.extend(attempts_of(failure))
-                self._state.progress_percentage = span[1]
+                self._state = self._state.advanced(progress_of(failure))
         raise AssertionError("a request has at least one target")
 
     async def _end(self, failure: FailureError | asyncio.CancelledError) -> None:
         """Record why there is no image, tell who waits for it, and close accordingly."""
         cancelled = is_cancelled_exception(failure)
         error = problem_of(Cancelled("The job was cancelled.") if cancelled else failure)
-        self._state.attempts.extend(attempts_of(failure))
-        self._state = self._state.failed(error, workflow.now())
+        self._state = self._state.advanced(progress_of(failure)).failed(error, workflow.now())
         self._publish()
         await self._archive()
         await self._announce()

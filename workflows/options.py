@@ -73,7 +73,7 @@ def batch_options(request: BatchRequest, created_at: datetime) -> StartOptions:
     return StartOptions(
         task_queue=names.TASK_QUEUE,
         id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-        memo={},
+        memo={MEMO_CARD: request},
         search_attributes=TypedSearchAttributes(
             [
                 SearchAttributePair(names.TENANT, request.tenant),

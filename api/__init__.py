@@ -1,0 +1,1 @@
+"""The door: routes, HTTP schemas, problems, and the services behind them."""

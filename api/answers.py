@@ -1,0 +1,221 @@
+"""From snapshots to HTTP bodies: URLs for keys, links, estimates. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from api.estimates import Estimates
+from api.schemas import (
+    AttemptAnswer,
+    BatchJobAnswer,
+    BatchStatusAnswer,
+    CostAnswer,
+    ErrorAnswer,
+    ImageAnswer,
+    ImageJobStatusResponse,
+    LinksAnswer,
+    ResultAnswer,
+    ReviewAnswer,
+    VariantAnswer,
+)
+from api.snapshots import BatchSnapshot, JobSnapshot
+from domain.batches import BatchItem
+from domain.ids import item_id
+from domain.jobs import Attempt, ImageAsset, JobError, JobResult, JobState
+from imaging.provenance import NEWS_CODES
+from storage.keys import ASSETS
+
+API = "/api/v1/images"
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where this request's caller finds things: absolute, without a trailing slash."""
+
+    api: str
+    assets: str | None
+    temporal_ui: str | None
+    namespace: str
+
+    def file(self, key: str) -> str:
+        """The address of a stored object; it never expires."""
+        if self.assets is not None:
+            return f"{self.assets}/{key}"
+        return f"{self.api}{API}/files/{key.removeprefix(ASSETS)}"
+
+    def workflow(self, workflow_id: str) -> str | None:
+        """The workflow's page in the Temporal Web UI."""
+        if self.temporal_ui is None:
+            return None
+        return f"{self.temporal_ui}/namespaces/{self.namespace}/workflows/{workflow_id}"
+
+    def job_links(self, job_id: str, state: JobState | None = None) -> LinksAnswer:
+        """What can be done with a job now."""
+        here = f"{self.api}{API}/jobs/{job_id}"
+        may_decide = state is not None and state.awaits_review
+        return LinksAnswer(
+            self=here,
+            temporal_ui=self.workflow(job_id),
+            approve=f"{here}/approve" if may_decide else None,
+            reject=f"{here}/reject" if may_decide else None,
+        )
+
+
+def job_answer(
+    snapshot: JobSnapshot, at: Addresses, estimates: Estimates
+) -> ImageJobStatusResponse:
+    """The whole answer to a poll."""
+    card, state = snapshot.card, snapshot.state
+    return ImageJobStatusResponse(
+        job_id=snapshot.job_id,
+        status=state.status,
+        progress_percentage=state.progress_percentage,
+        current_stage=state.stage,
+        created_at=card.created_at,
+        started_at=state.started_at,
+        completed_at=state.completed_at,
+        result=result_answer(snapshot.job_id, state.result, at) if state.result else None,
+        error_message=state.error.message if state.error else None,
+        estimated_time_remaining=estimates.remaining(card.recipe, card.expected_seconds, state),
+        is_draft=card.is_draft,
+        final_job_id=state.final_job_id,
+        batch_id=card.batch_id,
+        blog_id=card.blog_id,
+        blog_job_id=card.blog_job_id,
+        tags=card.tags or [],
+        metadata=card.metadata or {},
+        message=stand_in_message(card.stand_in_for),
+        review=ReviewAnswer(**state.review.model_dump()) if state.review else None,
+        revision_of=card.revision_of,
+        revision_job_id=state.revision_job_id,
+        draft_job_id=card.draft_job_id,
+        attempts=[_attempt(attempt) for attempt in state.attempts],
+        error=_error(state.error) if state.error else None,
+        cost=_cost(state.result.cost_usd) if state.result else None,
+        links=at.job_links(snapshot.job_id, state),
+    )
+
+
+def result_answer(job_id: str, result: JobResult, at: Addresses) -> ResultAnswer:
+    """The result, every key as an address."""
+    return ResultAnswer(
+        images=[
+            _image(job_id, index, image, result, at) for index, image in enumerate(result.images)
+        ],
+        generation_time_seconds=result.generation_time_seconds,
+        provider=result.provider,
+        model=result.model,
+        cost=result.cost_usd or 0.0,
+        consistency=result.consistency,
+    )
+
+
+def batch_answer(snapshot: BatchSnapshot, at: Addresses) -> BatchStatusAnswer:
+    """The whole answer about a batch."""
+    state, request = snapshot.state, snapshot.request
+    costs = [cost for item in state.items for cost in (item.costs_usd or {}).values()]
+    return BatchStatusAnswer(
+        batch_id=snapshot.batch_id,
+        status=state.status,
+        progress_percentage=state.progress_percentage,
+        created_at=snapshot.created_at,
+        completed_at=state.completed_at,
+        workflow=request.flow,
+        total_images=request.total_images,
+        counts=dict(Counter(item.status for item in state.items)),
+        review_counts=dict(Counter(item.review for item in state.items if item.review)),
+        cost=_cost(None if None in costs else sum(cost for cost in costs if cost is not None)),
+        cancelled=state.cancelled,
+        blog_id=request.blog_id,
+        blog_job_id=request.blog_job_id,
+        jobs=[
+            _batch_job(item_id(snapshot.batch_id, index), item, at)
+            for index, item in enumerate(state.items)
+        ],
+        links=LinksAnswer(
+            self=f"{at.api}{API}/batches/{snapshot.batch_id}",
+            temporal_ui=at.workflow(snapshot.batch_id),
+            approve=f"{at.api}{API}/batches/{snapshot.batch_id}/approve",
+            reject=f"{at.api}{API}/batches/{snapshot.batch_id}/reject",
+        ),
+    )
+
+
+def stand_in_message(stand_in_for: str | None) -> str | None:
+    """What a caller is told whose provider is not configured."""
+    if stand_in_for is None:
+        return None
+    return f"'{stand_in_for}' is not configured here; the built-in studio renders in its place."
+
+
+def _batch_job(job_id: str, item: BatchItem, at: Addresses) -> BatchJobAnswer:
+    return BatchJobAnswer(
+        job_id=job_id,
+        status=item.status,
+        review_state=item.review,
+        final_job_id=item.final_job_id,
+        final_status=item.final_status,
+        revision_job_id=item.job_id,
+        url=at.file(item.image_key) if item.image_key else None,
+        final_url=at.file(item.final_image_key) if item.final_image_key else None,
+        error_code=item.error_code,
+    )
+
+
+def _image(
+    job_id: str, index: int, image: ImageAsset, result: JobResult, at: Addresses
+) -> ImageAnswer:
+    main = image.variants[0]
+    url = at.file(result.key(main))
+    variants = [
+        VariantAnswer(
+            url=at.file(result.key(variant)),
+            width=variant.width_px,
+            height=variant.height_px,
+            format=variant.format,
+        )
+        for variant in image.variants
+    ]
+    return ImageAnswer(
+        url=url,
+        width=main.width_px,
+        height=main.height_px,
+        image_id=f"{job_id}.{index}",
+        image_url=url,
+        format=main.format,
+        size_bytes=image.size_bytes,
+        seed=image.seed,
+        sha256=image.sha256,
+        alt_text=image.alt_text,
+        thumbhash=image.thumbhash,
+        dominant_color=image.dominant_color,
+        variants=variants,
+        srcset=", ".join(f"{v.url} {v.width}w" for v in variants if v.format == "webp"),
+        digital_source_type=f"{NEWS_CODES}{image.digital_source_type}",
+    )
+
+
+def _attempt(attempt: Attempt) -> AttemptAnswer:
+    return AttemptAnswer(
+        provider=attempt.provider,
+        model=attempt.model,
+        started_at=attempt.started_at,
+        outcome=attempt.outcome,
+        error=_error(attempt.error) if attempt.error else None,
+    )
+
+
+def _error(error: JobError) -> ErrorAnswer:
+    return ErrorAnswer(
+        code=error.code,
+        message=error.message,
+        retryable=error.retryable,
+        provider=error.provider,
+        billed=error.billed,
+        flagged=error.flagged,
+    )
+
+
+def _cost(amount_usd: float | None) -> CostAnswer:
+    return CostAnswer(amount_usd=amount_usd, basis="unknown" if amount_usd is None else "catalogue")

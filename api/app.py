@@ -1,0 +1,54 @@
+"""The API process: `uvicorn api.app:create_app --factory`, as many as there is traffic for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+import engine
+from api import problems
+from api.answers import API
+from api.limits import BodyLimits
+from api.routes import batches, files, health, images, jobs
+from api.services import Services
+from providers.registry import build_providers
+from settings import Settings, load_settings
+from storage import objects
+from version import VERSION
+
+_DESCRIPTION = """Durable image generation with editorial approval.
+
+Post a prompt, poll the job, approve its draft, and get the final that is bound to it.
+Errors are `application/problem+json` with a stable `code`."""
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The application; the engine and the store may come up later than it does."""
+    settings = settings or load_settings()
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s"
+    )
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        client = await engine.connect(lazy=True)
+        store = objects.connect(settings.s3_url, settings.s3_bucket)
+        app.state.services = Services.build(settings, client, store, build_providers(settings))
+        yield
+
+    app = FastAPI(
+        title="Darkroom",
+        version=VERSION,
+        summary="Durable image generation with editorial approval",
+        description=_DESCRIPTION,
+        lifespan=lifespan,
+    )
+    problems.install(app)
+    app.add_middleware(BodyLimits, max_bytes=settings.max_body_bytes)
+    for module in (images, jobs, batches, files):
+        app.include_router(module.router, prefix=API)
+    app.include_router(health.router)
+    return app

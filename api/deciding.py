@@ -1,0 +1,222 @@
+"""Approvals, rejections and cancellations: checked against the truth, then signalled durably."""
+
+from __future__ import annotations
+
+from api.engine_room import EngineRoom, NotKnown
+from api.reading import Reader
+from api.schemas import DecisionOutcome
+from api.snapshots import BatchSnapshot, JobSnapshot
+from domain.batches import BatchApproval, BatchRejection
+from domain.errors import (
+    AlreadyTerminal,
+    InvalidRequest,
+    JobNotFound,
+    NotReviewable,
+    QueueUnavailable,
+    StorageUnavailable,
+)
+from domain.ids import batch_item, final_id, item_id, new_asset_token, revision_id
+from domain.jobs import JobStatus
+from domain.renders import SuccessorOrder
+from domain.reviews import Approval, Decision, FinalChoices, Rejection, ReviewState, Revision
+from pipeline.planning import Planner
+from storage.archive import Archive
+
+_CANCEL_SECONDS = 2.0
+
+
+class Decisions:
+    """What editors decide of drafts, and what callers cancel."""
+
+    def __init__(
+        self, engine: EngineRoom, reader: Reader, archive: Archive, planner: Planner
+    ) -> None:
+        self._engine = engine
+        self._reader = reader
+        self._archive = archive
+        self._planner = planner
+
+    async def approve(self, job_id: str, approval: Approval) -> str:
+        """Approve a draft; returns the final's id, the same for every approval of it.
+
+        Raises `NotReviewable`, `JobNotFound`, `QueueUnavailable`, and the planner's refusals.
+        """
+        snapshot = await self._reader.job(job_id, fresh=True)
+        if _state_of_review(snapshot) is ReviewState.APPROVED:
+            return final_id(job_id)
+        _check_reviewable(snapshot)
+        await self._check_plan(job_id, approval.final or FinalChoices())
+        await self._signal(job_id, "approve", approval)
+        await self._confirm(job_id, ReviewState.APPROVED)
+        return final_id(job_id)
+
+    async def reject(self, job_id: str, rejection: Rejection) -> str | None:
+        """Reject a draft; returns the next round's id where there is one. Raises as `approve`."""
+        next_round = revision_id(job_id) if rejection.revise else None
+        snapshot = await self._reader.job(job_id, fresh=True)
+        if (
+            _state_of_review(snapshot) is ReviewState.REJECTED
+            and snapshot.state.revision_job_id == next_round
+        ):
+            return next_round
+        _check_reviewable(snapshot)
+        if rejection.revise:
+            await self._check_plan(job_id, rejection.revise)
+        await self._signal(job_id, "reject", rejection)
+        await self._confirm(job_id, ReviewState.REJECTED)
+        return next_round
+
+    async def decide_batch(
+        self, batch_id: str, job_ids: list[str] | None, decision: Decision
+    ) -> list[DecisionOutcome]:
+        """Decide all drafts that await review, or those named; says what happened to each."""
+        batch = await self._reader.batch(batch_id, fresh=True)
+        chosen = job_ids if job_ids is not None else _awaiting(batch)
+        outcomes = [_outcome(batch, job_id, decision) for job_id in chosen]
+        decided = [o.job_id for o in outcomes if o.outcome in ("approved", "rejected")]
+        if decided:
+            await self._signal_batch(batch, decided, decision)
+        return outcomes
+
+    async def cancel(self, job_id: str) -> JobSnapshot:
+        """Cancel a job that has not ended; raises `AlreadyTerminal`, `JobNotFound`."""
+        snapshot = await self._reader.job(job_id, fresh=True)
+        if snapshot.state.status.is_terminal:
+            raise AlreadyTerminal(f"The job '{job_id}' has ended: {snapshot.state.status}.")
+        try:
+            if snapshot.state.status is JobStatus.PENDING:
+                place = batch_item(job_id)
+                await self._engine.signal(place[0] if place else job_id, "withdraw", job_id)
+            else:
+                await self._engine.cancel(job_id)
+        except NotKnown as error:
+            raise JobNotFound(f"There is no job '{job_id}' any more.") from error
+        return await self._reader.finished_job(job_id, _CANCEL_SECONDS)
+
+    async def cancel_batch(self, batch_id: str) -> BatchSnapshot:
+        """Cancel what a batch has not finished; raises `AlreadyTerminal`, `BatchNotFound`."""
+        batch = await self._reader.batch(batch_id, fresh=True)
+        if batch.is_final:
+            raise AlreadyTerminal(f"The batch '{batch_id}' has ended: {batch.state.status}.")
+        try:
+            await self._engine.cancel(batch_id)
+        except NotKnown:
+            return await self._reader.batch(batch_id, fresh=True)
+        return await self._reader.batch(batch_id, fresh=True)
+
+    async def _check_plan(self, job_id: str, wanted: FinalChoices | Revision) -> None:
+        """Refuse now what the workflow would refuse, where the record is at hand."""
+        try:
+            record = await self._archive.read_job(job_id)
+        except StorageUnavailable:
+            return
+        if record is None or record.state.result is None:
+            return
+        draft = SuccessorOrder(
+            job_id=job_id,
+            asset_token=new_asset_token(),
+            seed=record.request.spec.seed,
+            request=record.request,
+            provider=record.state.result.provider,
+            model=record.state.result.model,
+        )
+        if isinstance(wanted, Revision):
+            self._planner.revision(draft, wanted)
+        else:
+            self._planner.final(draft, wanted)
+
+    async def _signal(self, job_id: str, name: str, decision: Decision) -> None:
+        try:
+            await self._engine.signal(job_id, name, decision)
+        except NotKnown:
+            snapshot = await self._reader.job(job_id, fresh=True)
+            raise _not_reviewable(snapshot) from None
+
+    async def _signal_batch(
+        self, batch: BatchSnapshot, job_ids: list[str], decision: Decision
+    ) -> None:
+        said = decision.model_dump(exclude={"job_ids"})
+        signal = (
+            BatchApproval(**said, job_ids=job_ids)
+            if isinstance(decision, Approval)
+            else BatchRejection(**said, job_ids=job_ids)
+        )
+        name = "approve" if isinstance(decision, Approval) else "reject"
+        try:
+            await self._engine.signal(batch.batch_id, name, signal)
+        except NotKnown:
+            for job_id in job_ids:
+                await self._signal(job_id, name, decision)
+
+    async def _confirm(self, job_id: str, wanted: ReviewState) -> None:
+        """Another decision may have come first; say so where a worker can already tell."""
+        try:
+            snapshot = await self._reader.job(job_id, fresh=True)
+        except QueueUnavailable:
+            return
+        review = snapshot.state.review
+        if review is not None and review.problem:
+            raise InvalidRequest(review.problem)
+        if review is not None and review.state not in (wanted, ReviewState.AWAITING):
+            raise _not_reviewable(snapshot)
+
+
+def _state_of_review(snapshot: JobSnapshot) -> ReviewState | None:
+    return snapshot.state.review.state if snapshot.state.review else None
+
+
+def _check_reviewable(snapshot: JobSnapshot) -> None:
+    if not snapshot.state.awaits_review:
+        raise _not_reviewable(snapshot)
+
+
+def _not_reviewable(snapshot: JobSnapshot) -> NotReviewable:
+    review = _state_of_review(snapshot)
+    if not snapshot.card.is_draft:
+        reason = "it is not a draft"
+    elif review is not None:
+        reason = f"its review is {review}"
+    else:
+        reason = f"it is {snapshot.state.status}"
+    return NotReviewable(f"The job '{snapshot.job_id}' does not await review: {reason}.")
+
+
+def _awaiting(batch: BatchSnapshot) -> list[str]:
+    return [
+        item.job_id or item_id(batch.batch_id, index)
+        for index, item in enumerate(batch.state.items)
+        if item.review is ReviewState.AWAITING
+    ]
+
+
+def _outcome(batch: BatchSnapshot, job_id: str, decision: Decision) -> DecisionOutcome:
+    place = batch_item(job_id)
+    items = batch.state.items
+    if place is None or place[0] != batch.batch_id or place[1] >= len(items):
+        return _plain_outcome(job_id, "not_found", "no image of this batch")
+    item = items[place[1]]
+    current = item.job_id or item_id(*place)
+    if job_id != current or item.review is not ReviewState.AWAITING:
+        state = item.review or item.status if job_id == current else "replaced by a later round"
+        return _plain_outcome(job_id, "not_reviewable", f"it is {state}")
+    if isinstance(decision, Approval):
+        return DecisionOutcome(
+            job_id=job_id,
+            outcome="approved",
+            detail=None,
+            final_job_id=final_id(job_id),
+            revision_job_id=None,
+        )
+    return DecisionOutcome(
+        job_id=job_id,
+        outcome="rejected",
+        detail=None,
+        final_job_id=None,
+        revision_job_id=revision_id(job_id) if decision.revise else None,
+    )
+
+
+def _plain_outcome(job_id: str, outcome: str, detail: str) -> DecisionOutcome:
+    return DecisionOutcome(
+        job_id=job_id, outcome=outcome, detail=detail, final_job_id=None, revision_job_id=None
+    )

@@ -1,0 +1,234 @@
+"""Calls to the engine, each bounded in time: the API answers even when the engine does not."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import statistics
+from collections.abc import Awaitable
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
+from temporalio.client import (
+    Client,
+    WorkflowExecution,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowQueryFailedError,
+)
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from domain import names
+from domain.batches import BatchRequest, Milestone
+from domain.errors import QueueUnavailable
+from domain.jobs import JobRequest, JobState, JobStatus
+from domain.reviews import ReviewState
+from workflows.image_batch import ImageBatchWorkflow
+from workflows.image_job import ImageJobWorkflow
+from workflows.options import batch_options, job_options
+
+T = TypeVar("T")
+
+_START_SECONDS = 2.0
+_CALL_SECONDS = 1.5
+_QUERY_SECONDS = 1.0
+_QUERIES_AT_ONCE = 24
+_RECONNECT_SECONDS = 2.0
+_WITHDRAWALS = 60
+_WITHDRAWAL_PAUSE_SECONDS = 5.0
+
+logger = logging.getLogger("darkroom.api")
+
+
+class NotKnown(Exception):
+    """The engine has no workflow with that id, or has it no longer."""
+
+
+class NoAnswer(Exception):
+    """No worker answered the query in time."""
+
+
+class EngineRoom:
+    """Starts, reads and signals workflows.
+
+    Every method raises `QueueUnavailable` when the engine cannot be reached in time, and the
+    reading and signalling ones `NotKnown` for an id the engine does not have.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self._queries = asyncio.Semaphore(_QUERIES_AT_ONCE)
+        self._no_worker_until = 0.0
+        self._withdrawing: set[asyncio.Task[None]] = set()
+
+    async def start_job(self, job_id: str, request: JobRequest) -> None:
+        """Accept a job, with one engine call; on return it is durable."""
+        options = job_options(request, datetime.now(UTC))
+        start = self.client.start_workflow(
+            ImageJobWorkflow.run,
+            request,
+            id=job_id,
+            rpc_timeout=timedelta(seconds=_START_SECONDS),
+            **options,
+        )
+        await self._start(job_id, start)
+
+    async def start_batch(self, batch_id: str, request: BatchRequest) -> None:
+        """Accept a batch whose manifest is stored."""
+        options = batch_options(request, datetime.now(UTC))
+        start = self.client.start_workflow(
+            ImageBatchWorkflow.run,
+            request,
+            id=batch_id,
+            rpc_timeout=timedelta(seconds=_START_SECONDS),
+            **options,
+        )
+        await self._start(batch_id, start)
+
+    async def describe(self, workflow_id: str) -> WorkflowExecutionDescription:
+        """Status, memo, search attributes and pending activities."""
+        return await self._bounded(self._handle(workflow_id).describe())
+
+    async def query(self, workflow_id: str, result_type: type[T]) -> T:
+        """The workflow's own `status`; raises `NoAnswer` when no worker gives it in time.
+
+        After a query that nobody answered, none is tried for a while: pollers must not pile up.
+        """
+        loop = asyncio.get_running_loop()
+        if self._queries.locked() or loop.time() < self._no_worker_until:
+            raise NoAnswer
+        async with self._queries:
+            try:
+                query = self._handle(workflow_id).query("status", result_type=result_type)
+                answer: T = await asyncio.wait_for(query, _QUERY_SECONDS)
+            except (RPCError, TimeoutError, WorkflowQueryFailedError) as error:
+                self._no_worker_until = loop.time() + _RECONNECT_SECONDS
+                raise NoAnswer from error
+        return answer
+
+    async def result(self, workflow_id: str, result_type: type[T]) -> T:
+        """The result of a workflow that completed."""
+        handle = self.client.get_workflow_handle(workflow_id, result_type=result_type)
+        return await self._bounded(handle.result())
+
+    async def failed_state(self, job_id: str) -> JobState | None:
+        """The state that a failed job's failure carries."""
+        try:
+            await self._bounded(self._handle(job_id).result())
+        except WorkflowFailureError as error:
+            cause = error.cause
+            if isinstance(cause, ApplicationError) and cause.details:
+                return JobState.model_validate(cause.details[0])
+        return None
+
+    async def listed_milestones(self, batch_id: str) -> list[Milestone]:
+        """The jobs of a batch as the engine's list knows them, without a worker."""
+        return await self._bounded(self._list_milestones(batch_id))
+
+    async def _list_milestones(self, batch_id: str) -> list[Milestone]:
+        return [
+            _milestone(execution)
+            async for execution in self.client.list_workflows(
+                f"{names.BATCH_ID.name} = '{batch_id}'", page_size=1000
+            )
+        ]
+
+    async def median_seconds(self, recipe: str, sample: int) -> float | None:
+        """The median generation time of the latest jobs of a recipe; None when there are none."""
+        seconds = await self._bounded(self._list_seconds(recipe, sample))
+        return statistics.median(seconds) if seconds else None
+
+    async def _list_seconds(self, recipe: str, sample: int) -> list[float]:
+        query = f"{names.RECIPE.name} = '{recipe}' AND {names.GENERATION_SECONDS.name} >= 0"
+        found = self.client.list_workflows(query, limit=sample, page_size=sample)
+        values = [e.typed_search_attributes.get(names.GENERATION_SECONDS) async for e in found]
+        return [value for value in values if value is not None]
+
+    async def signal(self, workflow_id: str, name: str, argument: Any) -> None:
+        """Send a signal; on return it is durable."""
+        await self._bounded(self._handle(workflow_id).signal(name, argument))
+
+    async def cancel(self, workflow_id: str) -> None:
+        """Ask a workflow to cancel; on return that is durable."""
+        await self._bounded(self._handle(workflow_id).cancel())
+
+    async def check(self) -> None:
+        """Raise `QueueUnavailable` unless the engine serves our namespace."""
+        await self._count_pollers()
+
+    async def count_workers(self) -> int:
+        """How many workers have polled the `darkroom` queue lately."""
+        return await self._count_pollers()
+
+    async def _count_pollers(self) -> int:
+        request = DescribeTaskQueueRequest(
+            namespace=self.client.namespace,
+            task_queue=TaskQueue(name=names.TASK_QUEUE),
+            task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+        )
+        call = self.client.workflow_service.describe_task_queue(request)
+        return len((await self._bounded(call)).pollers)
+
+    def _handle(self, workflow_id: str) -> WorkflowHandle[Any, Any]:
+        return self.client.get_workflow_handle(workflow_id)
+
+    async def _start(self, workflow_id: str, start: Awaitable[Any]) -> None:
+        try:
+            await asyncio.wait_for(start, _START_SECONDS)
+        except WorkflowAlreadyStartedError:
+            logger.info("already started [id=%s]", workflow_id)
+        except (RPCError, TimeoutError, RuntimeError) as error:
+            self._withdraw(workflow_id)
+            raise _unavailable() from error
+
+    def _withdraw(self, workflow_id: str) -> None:
+        """Undo a start whose outcome is not known, since the caller is told that it failed."""
+        task = asyncio.create_task(self._terminate_when_back(workflow_id))
+        self._withdrawing.add(task)
+        task.add_done_callback(self._withdrawing.discard)
+
+    async def _terminate_when_back(self, workflow_id: str) -> None:
+        for _ in range(_WITHDRAWALS):
+            await asyncio.sleep(_WITHDRAWAL_PAUSE_SECONDS)
+            try:
+                await self._bounded(
+                    self._handle(workflow_id).terminate(reason="its submission was answered 500")
+                )
+            except NotKnown:
+                return
+            except QueueUnavailable:
+                continue
+            logger.warning("withdrew a start that was answered 500 [id=%s]", workflow_id)
+            return
+
+    async def _bounded(self, call: Awaitable[T]) -> T:
+        try:
+            return await asyncio.wait_for(call, _CALL_SECONDS)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                raise NotKnown from error
+            raise _unavailable() from error
+        except (TimeoutError, RuntimeError) as error:
+            raise _unavailable() from error
+
+
+def _milestone(execution: WorkflowExecution) -> Milestone:
+    attributes = execution.typed_search_attributes
+    is_running = execution.status is WorkflowExecutionStatus.RUNNING
+    status = attributes.get(names.STATUS) or (JobStatus.QUEUED if is_running else JobStatus.FAILED)
+    review = attributes.get(names.REVIEW)
+    return Milestone(
+        job_id=execution.id,
+        status=JobStatus(status),
+        review=ReviewState(review) if review else None,
+    )
+
+
+def _unavailable() -> QueueUnavailable:
+    return QueueUnavailable("The job queue does not answer; nothing was started. Try again soon.")

@@ -1,0 +1,125 @@
+"""Every error as `application/problem+json` (RFC 9457), and their declarations for OpenAPI."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from api.schemas import FieldProblem, Problem
+from domain.errors import (
+    DarkroomError,
+    InternalFailure,
+    InvalidRequest,
+    MethodNotAllowed,
+    Refusal,
+    RouteNotFound,
+    StorageUnavailable,
+)
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:darkroom:error:"
+_MAX_FIELDS = 20
+
+logger = logging.getLogger("darkroom.api")
+
+
+def problem_of(error: DarkroomError) -> Problem:
+    """The body for an error of our tree."""
+    fields = error.errors if isinstance(error, InvalidRequest) else []
+    return Problem(
+        type=f"{TYPE_PREFIX}{error.code}",
+        title=error.title,
+        status=error.http_status,
+        detail=error.message,
+        code=error.code,
+        errors=[FieldProblem(field=field, message=message) for field, message in fields] or None,
+    )
+
+
+def answer(error: DarkroomError) -> JSONResponse:
+    """The whole response for an error of our tree."""
+    headers = {}
+    if isinstance(error, Refusal) and error.retry_after_seconds is not None:
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    return JSONResponse(
+        problem_of(error).model_dump(mode="json"),
+        status_code=error.http_status,
+        headers=headers,
+        media_type=MEDIA_TYPE,
+    )
+
+
+def declare(*kinds: type[DarkroomError]) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route, so that the OpenAPI document is true."""
+    declared: dict[int | str, dict[str, Any]] = {}
+    for kind in kinds:
+        entry = declared.setdefault(
+            kind.http_status,
+            {"model": Problem, "description": "", "content": {MEDIA_TYPE: {"examples": {}}}},
+        )
+        entry["description"] = ", ".join(filter(None, (entry["description"], f"`{kind.code}`")))
+        entry["content"][MEDIA_TYPE]["examples"][kind.code] = {
+            "summary": kind.title,
+            "value": {
+                "type": f"{TYPE_PREFIX}{kind.code}",
+                "title": kind.title,
+                "status": kind.http_status,
+                "detail": f"{kind.title}.",
+                "code": kind.code,
+            },
+        }
+    return declared
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of every route with a problem, and none with an internal."""
+    app.add_exception_handler(DarkroomError, _ours)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _ours(request: Request, error: Exception) -> Response:
+    if isinstance(error, StorageUnavailable):
+        logger.warning("%s", error.message)
+        return answer(StorageUnavailable("The image store does not answer. Try again soon."))
+    if not isinstance(error, DarkroomError):
+        return await _unexpected(request, error)
+    return answer(error)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        return await _unexpected(request, error)
+    fields = [(_field(item["loc"]), str(item["msg"])) for item in error.errors()[:_MAX_FIELDS]]
+    first, message = fields[0]
+    more = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""
+    where = f"'{first}': " if first else ""
+    return answer(InvalidRequest(f"The request is not valid: {where}{message}{more}.", fields))
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        return await _unexpected(request, error)
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return answer(RouteNotFound("There is nothing at this address; see /docs."))
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        response = answer(MethodNotAllowed("This address does not take that method; see /docs."))
+        response.headers.update(error.headers or {})
+        return response
+    return answer(InvalidRequest("The body is not valid JSON."))
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    logger.error("unexpected error at %s", request.url.path, exc_info=error)
+    return answer(InternalFailure("Something went wrong on our side."))
+
+
+def _field(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location if part not in ("body", "query", "path"))

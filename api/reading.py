@@ -1,0 +1,292 @@
+"""Reads jobs and batches: one look at the engine serves all who ask within an interval.
+
+A client that polls no faster than the interval never sees progress go down, even when its polls
+reach different API processes: each answer is older than its request by less than the interval.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus
+
+from api.engine_room import EngineRoom, NoAnswer, NotKnown
+from api.snapshots import BatchSnapshot, JobSnapshot, state_from_description
+from domain.batches import BatchItem, BatchRequest, BatchState
+from domain.errors import (
+    BatchNotFound,
+    Cancelled,
+    InternalFailure,
+    JobNotFound,
+    QueueUnavailable,
+    StorageUnavailable,
+)
+from domain.ids import BATCH_ID_PATTERN, JOB_ID_PATTERN, batch_item, item_id
+from domain.jobs import JobCard, JobError, JobRecord, JobState, JobStatus
+from domain.reviews import ReviewState
+from storage.archive import Archive
+from workflows.options import MEMO_CARD
+
+
+class _Snapshot(Protocol):
+    @property
+    def is_final(self) -> bool: ...
+
+
+S = TypeVar("S", bound=_Snapshot)
+
+_KEPT = 10_000
+_JOB_ID = re.compile(JOB_ID_PATTERN)
+_BATCH_ID = re.compile(BATCH_ID_PATTERN)
+_RUNNING = WorkflowExecutionStatus.RUNNING
+_STOPPED = (WorkflowExecutionStatus.CANCELED, WorkflowExecutionStatus.TERMINATED)
+
+
+@dataclass
+class _Kept(Generic[S]):
+    snapshot: S
+    taken_at: float
+
+
+class _Looks(Generic[S]):
+    """Shares looks: one in flight for each id, kept for an interval, for good when final."""
+
+    def __init__(self, look: Callable[[str], Awaitable[S]], interval_seconds: float) -> None:
+        self._look = look
+        self._interval = interval_seconds
+        self._kept: OrderedDict[str, _Kept[S]] = OrderedDict()
+        self._flying: dict[str, asyncio.Task[S]] = {}
+
+    def last(self, key: str) -> S | None:
+        """The latest snapshot, however old."""
+        kept = self._kept.get(key)
+        return kept.snapshot if kept else None
+
+    async def get(self, key: str) -> S:
+        kept = self._kept.get(key)
+        if kept and (kept.snapshot.is_final or self._now() - kept.taken_at < self._interval):
+            self._kept.move_to_end(key)
+            return kept.snapshot
+        return await self.fresh(key, join=True)
+
+    async def fresh(self, key: str, *, join: bool = False) -> S:
+        """Look now; with `join` a look that is under way will do."""
+        task = self._flying.get(key) if join else None
+        if task is None:
+            task = asyncio.create_task(self._take(key))
+            self._flying[key] = task
+            task.add_done_callback(lambda done: self._landed(key, done))
+        return await asyncio.shield(task)
+
+    async def _take(self, key: str) -> S:
+        asked_at = self._now()
+        snapshot = await self._look(key)
+        self._kept[key] = _Kept(snapshot, asked_at)
+        self._kept.move_to_end(key)
+        while len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
+        return snapshot
+
+    def _landed(self, key: str, task: asyncio.Task[S]) -> None:
+        if self._flying.get(key) is task:
+            del self._flying[key]
+        if not task.cancelled():
+            task.exception()
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+
+class Reader:
+    """Answers where a job or a batch stands, from the engine first and the archive else."""
+
+    def __init__(self, engine: EngineRoom, archive: Archive, interval_seconds: float) -> None:
+        self._engine = engine
+        self._archive = archive
+        self.interval_seconds = interval_seconds
+        self._jobs: _Looks[JobSnapshot] = _Looks(self._look_at_job, interval_seconds)
+        self._batches: _Looks[BatchSnapshot] = _Looks(self._look_at_batch, interval_seconds)
+
+    async def job(self, job_id: str, *, fresh: bool = False) -> JobSnapshot:
+        """A job's snapshot; raises `JobNotFound`, `QueueUnavailable`."""
+        if not _JOB_ID.match(job_id):
+            raise _no_job(job_id)
+        return await (self._jobs.fresh(job_id) if fresh else self._jobs.get(job_id))
+
+    async def batch(self, batch_id: str, *, fresh: bool = False) -> BatchSnapshot:
+        """A batch's snapshot; raises `BatchNotFound`, `QueueUnavailable`."""
+        if not _BATCH_ID.match(batch_id):
+            raise _no_batch(batch_id)
+        return await (self._batches.fresh(batch_id) if fresh else self._batches.get(batch_id))
+
+    async def finished_job(self, job_id: str, timeout_seconds: float) -> JobSnapshot:
+        """The job's snapshot once its status is terminal, or as it is when the time is up."""
+        deadline = asyncio.get_running_loop().time() + timeout_seconds
+        while True:
+            snapshot = await self.job(job_id)
+            left = deadline - asyncio.get_running_loop().time()
+            if snapshot.state.status.is_terminal or left <= 0:
+                return snapshot
+            await asyncio.sleep(min(self.interval_seconds, left))
+
+    async def _look_at_job(self, job_id: str) -> JobSnapshot:
+        try:
+            description = await self._engine.describe(job_id)
+        except NotKnown:
+            return await self._unknown_job(job_id)
+        except QueueUnavailable:
+            record = await self._archived_job(job_id)
+            if record is None:
+                raise
+            return _from_record(record, is_final=False)
+        card: JobCard = await description.memo_value(MEMO_CARD, type_hint=JobCard)
+        if description.status is _RUNNING:
+            state = await self._running(job_id, description)
+            return JobSnapshot(job_id, card, self._not_less(job_id, state), is_final=False)
+        state = await self._closed(job_id, description)
+        return JobSnapshot(job_id, card, self._not_less(job_id, state), is_final=True)
+
+    async def _running(self, job_id: str, description: WorkflowExecutionDescription) -> JobState:
+        told = await state_from_description(description)
+        try:
+            state = await self._engine.query(job_id, JobState)
+        except NoAnswer:
+            return await self._with_record(job_id, told)
+        if state.status is JobStatus.QUEUED and not told.status.is_terminal:
+            return told
+        return state
+
+    async def _with_record(self, job_id: str, told: JobState) -> JobState:
+        """Without a worker: the record knows the result that the engine's summary lacks."""
+        if not told.status.is_terminal:
+            return told
+        record = await self._archived_job(job_id)
+        if record is None:
+            return told
+        return record.state.model_copy(update={"review": told.review or record.state.review})
+
+    async def _closed(self, job_id: str, description: WorkflowExecutionDescription) -> JobState:
+        if description.status is WorkflowExecutionStatus.COMPLETED:
+            return await self._engine.result(job_id, JobState)
+        if description.status is WorkflowExecutionStatus.FAILED:
+            state = await self._engine.failed_state(job_id)
+            if state is not None:
+                return state
+        record = await self._archived_job(job_id)
+        if record is not None and record.state.status.is_terminal:
+            return _without_review(record.state)
+        stopped = description.status in _STOPPED
+        kind = Cancelled if stopped else InternalFailure
+        error = JobError.of(kind("The job was stopped in the engine."))
+        return JobState().failed(error, description.close_time or description.start_time)
+
+    async def _unknown_job(self, job_id: str) -> JobSnapshot:
+        """Past the engine's retention, or an image of a batch that has not started."""
+        record = await self._archived_job(job_id)
+        if record is not None:
+            return _from_record(record, is_final=True)
+        place = batch_item(job_id)
+        if place is None or job_id != item_id(*place):
+            raise _no_job(job_id)
+        try:
+            batch = await self.batch(place[0])
+        except BatchNotFound:
+            raise _no_job(job_id) from None
+        requests = await self._archive.read_manifest(place[0])
+        if requests is None or place[1] >= len(requests):
+            raise _no_job(job_id)
+        item = batch.state.items[place[1]]
+        state = JobState(status=JobStatus.PENDING)
+        if item.status is JobStatus.FAILED:
+            error = JobError.of(Cancelled("The job was cancelled before it started."))
+            state = state.failed(error, batch.state.completed_at or batch.created_at)
+        card = requests[place[1]].card(batch.created_at)
+        return JobSnapshot(job_id, card, state, is_final=False)
+
+    async def _archived_job(self, job_id: str) -> JobRecord | None:
+        try:
+            return await self._archive.read_job(job_id)
+        except StorageUnavailable:
+            return None
+
+    def _not_less(self, job_id: str, state: JobState) -> JobState:
+        """Progress never goes down, whatever a look happened to see."""
+        last = self._jobs.last(job_id)
+        if last is None or last.state.progress_percentage <= state.progress_percentage:
+            return state
+        kept: dict[str, Any] = {"progress_percentage": last.state.progress_percentage}
+        if not state.status.is_terminal:
+            kept |= {"status": last.state.status, "stage": last.state.stage}
+        return state.model_copy(update=kept)
+
+    async def _look_at_batch(self, batch_id: str) -> BatchSnapshot:
+        try:
+            description = await self._engine.describe(batch_id)
+        except NotKnown:
+            return await self._archived_batch(batch_id)
+        request: BatchRequest = await description.memo_value(MEMO_CARD, type_hint=BatchRequest)
+        is_running = description.status is _RUNNING
+        state = await (
+            self._running_batch(batch_id, request, description)
+            if is_running
+            else self._closed_batch(batch_id, request, description)
+        )
+        return BatchSnapshot(batch_id, description.start_time, request, state, not is_running)
+
+    async def _running_batch(
+        self, batch_id: str, request: BatchRequest, description: WorkflowExecutionDescription
+    ) -> BatchState:
+        try:
+            return await self._engine.query(batch_id, BatchState)
+        except NoAnswer:
+            last = self._batches.last(batch_id)
+            return last.state if last else await self._listed_batch(batch_id, request)
+
+    async def _listed_batch(self, batch_id: str, request: BatchRequest) -> BatchState:
+        """Without a worker: what the engine's list of the batch's jobs tells."""
+        items = [BatchItem() for _ in range(request.total_images)]
+        for milestone in await self._engine.listed_milestones(batch_id):
+            place = batch_item(milestone.job_id)
+            if place is not None and place[1] < len(items):
+                items[place[1]].learn(milestone)
+        return BatchState(items=items)
+
+    async def _closed_batch(
+        self, batch_id: str, request: BatchRequest, description: WorkflowExecutionDescription
+    ) -> BatchState:
+        if description.status is WorkflowExecutionStatus.COMPLETED:
+            return await self._engine.result(batch_id, BatchState)
+        return await self._listed_batch(batch_id, request)
+
+    async def _archived_batch(self, batch_id: str) -> BatchSnapshot:
+        record = await self._archive.read_batch(batch_id)
+        if record is None:
+            raise _no_batch(batch_id)
+        return BatchSnapshot(batch_id, record.created_at, record.request, record.state, True)
+
+
+def _from_record(record: JobRecord, *, is_final: bool) -> JobSnapshot:
+    state = _without_review(record.state) if is_final else record.state
+    return JobSnapshot(record.job_id, record.request.card(record.created_at), state, is_final)
+
+
+def _without_review(state: JobState) -> JobState:
+    """A review that nobody can decide any more has expired."""
+    if state.review is None or not state.awaits_review:
+        return state
+    review = state.review.model_copy(update={"state": ReviewState.EXPIRED})
+    return state.model_copy(update={"review": review})
+
+
+def _no_job(job_id: str) -> JobNotFound:
+    return JobNotFound(f"There is no job '{job_id[:80]}'.")
+
+
+def _no_batch(batch_id: str) -> BatchNotFound:
+    return BatchNotFound(f"There is no batch '{batch_id[:80]}'.")

@@ -1,0 +1,1 @@
+"""Endpoints as signatures: parse, one service call, return."""

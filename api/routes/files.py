@@ -1,0 +1,68 @@
+"""The stored images, as a browser's `<img>` wants them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Request, Response
+from fastapi.responses import StreamingResponse
+
+from api.problems import declare
+from api.services import Served
+from domain.errors import FileNotFound, StorageUnavailable
+from imaging.develop import CONTENT_TYPES
+from storage.keys import ASSETS
+from storage.objects import InvalidRange, ObjectMissing
+
+router = APIRouter(prefix="/files", tags=["files"])
+
+_FOR_EVER = "public, max-age=31536000, immutable"
+_SHOWN = frozenset(CONTENT_TYPES.values())
+
+
+@router.api_route(
+    "/{key:path}",
+    methods=["GET", "HEAD"],
+    response_class=Response,
+    responses={
+        200: {"content": {kind: {} for kind in sorted(_SHOWN)}, "description": "The image"},
+        206: {"description": "A part of it"},
+        304: {"description": "As the caller has it"},
+        416: {"description": "The range lies outside the file"},
+        **declare(FileNotFound, StorageUnavailable),
+    },
+)
+async def file(
+    key: str,
+    request: Request,
+    to: Served,
+    range_: Annotated[str | None, Header(alias="Range")] = None,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """One stored file; its key is unguessable and its bytes never change."""
+    try:
+        found = await to.store.open(f"{ASSETS}{key}", range_)
+    except ObjectMissing:
+        raise FileNotFound("There is no such file.") from None
+    except InvalidRange:
+        return Response(status_code=416)
+    headers = {
+        "ETag": found.etag,
+        "Cache-Control": _FOR_EVER,
+        "Accept-Ranges": "bytes",
+        "X-Content-Type-Options": "nosniff",
+        "Access-Control-Allow-Origin": "*",
+    }
+    if if_none_match is not None and found.etag in if_none_match:
+        return Response(status_code=304, headers=headers)
+    headers["Content-Length"] = str(found.content_length)
+    if found.content_range is not None:
+        headers["Content-Range"] = found.content_range
+    if found.content_type not in _SHOWN:
+        headers["Content-Disposition"] = "attachment"
+    status = 206 if found.content_range is not None else 200
+    if request.method == "HEAD":
+        return Response(status_code=status, headers=headers, media_type=found.content_type)
+    return StreamingResponse(
+        found.chunks, status_code=status, headers=headers, media_type=found.content_type
+    )

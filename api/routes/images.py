@@ -1,0 +1,115 @@
+"""Creating images: the seed contract's three POSTs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from api.answers import result_answer, stand_in_message
+from api.problems import declare
+from api.schemas import (
+    BatchImageGenerationResponse,
+    BatchRequestBody,
+    GenerateAnswer,
+    ImageGenerationJobResponse,
+    ImageRequest,
+)
+from api.services import At, Served
+from api.submitting import batch_job_ids
+from domain.errors import (
+    BodyTooLarge,
+    CapabilityMissing,
+    ContentRejected,
+    DeadlineExceeded,
+    InvalidOutput,
+    InvalidRequest,
+    ModelShutDown,
+    ProviderNotConfigured,
+    ProviderUnavailable,
+    QueueUnavailable,
+    StorageUnavailable,
+    UnsupportedMediaType,
+)
+from domain.jobs import JobStatus
+from domain.reviews import Name
+
+router = APIRouter(tags=["images"])
+
+REFUSALS = (
+    InvalidRequest,
+    CapabilityMissing,
+    ModelShutDown,
+    ProviderNotConfigured,
+    BodyTooLarge,
+    UnsupportedMediaType,
+)
+
+BlogId = Annotated[Name | None, Query(description="As in the body, which wins")]
+
+
+@router.post(
+    "/generate-async",
+    status_code=202,
+    response_model=ImageGenerationJobResponse,
+    responses=declare(*REFUSALS, QueueUnavailable),
+)
+async def generate_async(
+    body: ImageRequest, to: Served, blog_id: BlogId = None, blog_job_id: BlogId = None
+) -> ImageGenerationJobResponse:
+    """Start a job and answer at once; poll it at `/jobs/{job_id}`."""
+    job_id, request, seconds = await to.submissions.submit(body, blog_id, blog_job_id)
+    return ImageGenerationJobResponse(
+        job_id=job_id,
+        status=JobStatus.QUEUED,
+        message=stand_in_message(request.stand_in_for) or "The job is accepted.",
+        estimated_completion_time=seconds,
+        is_draft=request.is_draft,
+    )
+
+
+@router.post(
+    "/batch-generate",
+    status_code=202,
+    response_model=BatchImageGenerationResponse,
+    responses=declare(*REFUSALS, QueueUnavailable),
+)
+async def batch_generate(
+    body: BatchRequestBody, to: Served, blog_id: BlogId = None, blog_job_id: BlogId = None
+) -> BatchImageGenerationResponse:
+    """Start a batch and answer at once; each of `job_ids` can be polled from now on."""
+    batch_id, request, seconds = await to.submissions.submit_batch(body, blog_id, blog_job_id)
+    return BatchImageGenerationResponse(
+        batch_id=batch_id,
+        job_ids=batch_job_ids(batch_id, request.total_images),
+        status=JobStatus.QUEUED,
+        total_images=request.total_images,
+        estimated_completion_time=seconds,
+    )
+
+
+@router.post(
+    "/generate",
+    response_model=GenerateAnswer,
+    responses=declare(
+        *REFUSALS,
+        ContentRejected,
+        ProviderUnavailable,
+        InvalidOutput,
+        StorageUnavailable,
+        DeadlineExceeded,
+    ),
+)
+async def generate(
+    body: ImageRequest, to: Served, at: At, blog_id: BlogId = None, blog_job_id: BlogId = None
+) -> GenerateAnswer:
+    """Make an image and answer with it, also while the job queue is away."""
+    snapshot = await to.submissions.generate(body, blog_id, blog_job_id)
+    result = snapshot.state.result
+    if result is None:
+        raise AssertionError("a completed job has a result")
+    return GenerateAnswer(
+        **result_answer(snapshot.job_id, result, at).model_dump(),
+        job_id=snapshot.job_id,
+        message=stand_in_message(snapshot.card.stand_in_for),
+    )

@@ -1,0 +1,413 @@
+"""The HTTP bodies: what callers send and what they are answered, field for field.
+
+The seed's fields are fixed by the frontend contract 1.3.4. Optional fields that have no value are
+left out, as its TypeScript types want; the few that are null by contract say so.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
+
+from pydantic import (
+    AliasChoices,
+    AliasGenerator,
+    AnyHttpUrl,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictInt,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+
+from domain.batches import BatchFlow
+from domain.errors import Billed
+from domain.jobs import Consistency, JobStatus, JsonScalar, Outcome
+from domain.reviews import (
+    Approval,
+    Name,
+    NegativePrompt,
+    Prompt,
+    Rejection,
+    ReviewState,
+    Seed,
+    Side,
+    Style,
+)
+from domain.sizes import AspectRatio, Quality
+from domain.wishes import Wish
+
+T = TypeVar("T")
+Maybe = Annotated[T | None, Field(default=None, exclude_if=lambda value: value is None)]
+"""A field that is left out of the answer where it has no value."""
+
+Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
+MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+MetadataText = Annotated[str, StringConstraints(max_length=1000)]
+
+MAX_BATCH = 1000
+_MAX_METADATA = 50
+_MAX_TAGS = 50
+
+_EXAMPLE_PROMPT = "Hero image: a lighthouse above the sea at dawn, soft light"
+
+
+def _spellings(name: str) -> str | AliasChoices:
+    camel = to_camel(name)
+    return name if camel == name else AliasChoices(name, camel)
+
+
+class Body(BaseModel):
+    """Unknown fields are ignored; camelCase spellings are taken too."""
+
+    model_config = ConfigDict(
+        extra="ignore", alias_generator=AliasGenerator(validation_alias=_spellings)
+    )
+
+
+class ImageRequest(Body):
+    """One image."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"prompt": _EXAMPLE_PROMPT, "quality": "draft", "aspect_ratio": "16:9"}]
+        }
+    )
+
+    prompt: Prompt
+    quality: Quality | None = Field(default=None, description="`standard` where none is given")
+    aspect_ratio: AspectRatio | None = Field(default=None, description="`1:1` where none is given")
+    width: Side | None = Field(default=None, description="With `height`, wins over `aspect_ratio`")
+    height: Side | None = None
+    style: Style | None = None
+    negative_prompt: NegativePrompt | None = None
+    seed: Seed | None = None
+    num_images: Annotated[StrictInt, Field(ge=1, le=4)] = 1
+    provider: Name | None = None
+    model: Name | None = None
+    fallback_providers: list[Name] | None = Field(default=None, max_length=8)
+    reference_image_url: AnyHttpUrl | None = None
+    blog_id: Name | None = None
+    blog_job_id: Name | None = None
+    tags: list[Tag] | None = Field(default=None, max_length=_MAX_TAGS)
+    metadata: dict[MetadataKey, bool | int | float | MetadataText] | None = Field(
+        default=None, max_length=_MAX_METADATA, description="Flat"
+    )
+    webhook_url: AnyHttpUrl | None = None
+    alt_text: Annotated[str, StringConstraints(max_length=1000)] | None = None
+
+    @model_validator(mode="after")
+    def _both_sides(self) -> ImageRequest:
+        if (self.width is None) != (self.height is None):
+            raise ValueError("width and height go together: give both, or aspect_ratio")
+        return self
+
+    def wish(self, **defaults: str | None) -> Wish:
+        """The domain's form; `defaults` fill in what the body leaves open."""
+        return Wish.model_validate({**defaults, **self.model_dump(mode="json", exclude_none=True)})
+
+
+class BatchRequestBody(Body):
+    """Many images at once."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "images": [
+                        {"prompt": _EXAMPLE_PROMPT, "quality": "draft", "aspect_ratio": "16:9"},
+                        {"prompt": "Featured: fog over a pine forest", "quality": "draft"},
+                    ],
+                    "blog_id": "post-42",
+                    "workflow": "draft_then_final",
+                }
+            ]
+        }
+    )
+
+    images: list[ImageRequest] = Field(min_length=1, max_length=MAX_BATCH)
+    blog_id: Name | None = None
+    blog_job_id: Name | None = None
+    workflow: BatchFlow = BatchFlow.DRAFT_THEN_FINAL
+    webhook_url: AnyHttpUrl | None = None
+    max_concurrency: Annotated[StrictInt, Field(ge=1, le=500)] | None = None
+
+    @field_validator("workflow", mode="before")
+    @classmethod
+    def _standard_is_final_only(cls, workflow: Any) -> Any:
+        return BatchFlow.FINAL_ONLY if workflow == "standard" else workflow
+
+
+class ImageGenerationJobResponse(BaseModel):
+    """The answer to `generate-async`."""
+
+    job_id: str
+    status: JobStatus
+    message: str
+    estimated_completion_time: int = Field(description="Seconds")
+    is_draft: bool
+
+
+class BatchImageGenerationResponse(BaseModel):
+    """The answer to `batch-generate`."""
+
+    batch_id: str
+    job_ids: list[str] = Field(description="In the order of `images`")
+    status: JobStatus
+    total_images: int
+    estimated_completion_time: int = Field(description="Seconds")
+
+
+class VariantAnswer(BaseModel):
+    """One encoding of an image."""
+
+    url: str
+    width: int
+    height: int
+    format: str
+
+
+class ImageAnswer(BaseModel):
+    """One finished image; `url` needs no header and does not expire."""
+
+    url: str
+    width: int
+    height: int
+    image_id: str
+    image_url: str
+    format: str
+    size_bytes: int
+    seed: Maybe[int]
+    sha256: str
+    alt_text: str
+    thumbhash: str
+    dominant_color: str
+    variants: list[VariantAnswer]
+    srcset: str
+    digital_source_type: str
+
+
+class ResultAnswer(BaseModel):
+    """What a completed job gives; also the answer to `generate`."""
+
+    success: bool = True
+    images: list[ImageAnswer]
+    generation_time_seconds: float
+    provider: str
+    model: str
+    cost: float = Field(description="USD; 0 also where unknown, see the job's `cost`")
+    consistency: Maybe[Consistency]
+
+
+class GenerateAnswer(ResultAnswer):
+    """The answer to `generate`: the result itself, and the job it came from."""
+
+    job_id: str
+    message: Maybe[str]
+
+
+class ReviewAnswer(BaseModel):
+    """Where a draft's review stands."""
+
+    state: ReviewState
+    reviewer: Maybe[str]
+    comment: Maybe[str]
+    decided_at: Maybe[datetime]
+    expires_at: Maybe[datetime]
+    problem: Maybe[str]
+
+
+class ErrorAnswer(BaseModel):
+    """Why a job failed."""
+
+    code: str
+    message: str
+    retryable: bool
+    provider: Maybe[str]
+    billed: Billed
+    flagged: Maybe[str]
+
+
+class AttemptAnswer(BaseModel):
+    """One try at one provider."""
+
+    provider: str
+    model: str
+    started_at: datetime
+    outcome: Outcome
+    error: Maybe[ErrorAnswer]
+
+
+class CostAnswer(BaseModel):
+    """What the job cost."""
+
+    amount_usd: float | None
+    basis: str = Field(description="`catalogue` or `unknown`")
+
+
+class LinksAnswer(BaseModel):
+    """Where to go from here."""
+
+    self: str
+    temporal_ui: Maybe[str]
+    approve: Maybe[str]
+    reject: Maybe[str]
+
+
+class ImageJobStatusResponse(BaseModel):
+    """A job, as pollers see it."""
+
+    job_id: str
+    status: JobStatus
+    progress_percentage: int
+    current_stage: str
+    created_at: datetime
+    started_at: Maybe[datetime]
+    completed_at: Maybe[datetime]
+    result: Maybe[ResultAnswer]
+    error_message: Maybe[str]
+    estimated_time_remaining: Maybe[int]
+    is_draft: bool
+    final_job_id: Maybe[str]
+    batch_id: Maybe[str]
+    blog_id: Maybe[str]
+    blog_job_id: Maybe[str]
+    tags: list[str]
+    metadata: dict[str, JsonScalar]
+    message: Maybe[str]
+    review: Maybe[ReviewAnswer]
+    revision_of: Maybe[str]
+    revision_job_id: Maybe[str]
+    draft_job_id: Maybe[str]
+    attempts: list[AttemptAnswer]
+    error: Maybe[ErrorAnswer]
+    cost: Maybe[CostAnswer]
+    links: LinksAnswer
+
+
+class ApproveBody(Approval, Body):
+    """Yes, and what the final should be where it differs from the plan."""
+
+
+class RejectBody(Rejection, Body):
+    """No; with `revise`, another round."""
+
+
+class BatchApproveBody(ApproveBody):
+    """Yes to the images named, else to all that await review."""
+
+    job_ids: list[str] | None = Field(default=None, max_length=MAX_BATCH)
+
+
+class BatchRejectBody(RejectBody):
+    """No to the images named, else to all that await review."""
+
+    job_ids: list[str] | None = Field(default=None, max_length=MAX_BATCH)
+
+
+class ApprovalAnswer(BaseModel):
+    """A decision that was taken and is durable."""
+
+    job_id: str
+    final_job_id: str
+    status: JobStatus = Field(description="Of the final")
+    message: str
+    links: LinksAnswer
+
+
+class RejectionAnswer(BaseModel):
+    """A decision that was taken and is durable."""
+
+    job_id: str
+    revision_job_id: Maybe[str]
+    message: str
+    links: LinksAnswer
+
+
+class DecisionOutcome(BaseModel):
+    """What a batch's decision did to one image."""
+
+    job_id: str
+    outcome: str = Field(description="`approved`, `rejected`, `not_reviewable` or `not_found`")
+    detail: Maybe[str]
+    final_job_id: Maybe[str]
+    revision_job_id: Maybe[str]
+
+
+class BatchDecisionAnswer(BaseModel):
+    """What a batch's decision did, image by image."""
+
+    batch_id: str
+    decided: int
+    results: list[DecisionOutcome]
+
+
+class BatchJobAnswer(BaseModel):
+    """One image of a batch."""
+
+    job_id: str
+    status: JobStatus
+    review_state: Maybe[ReviewState]
+    final_job_id: Maybe[str]
+    final_status: Maybe[JobStatus]
+    revision_job_id: Maybe[str]
+    url: Maybe[str]
+    final_url: Maybe[str]
+    error_code: Maybe[str]
+
+
+class BatchStatusAnswer(BaseModel):
+    """A batch."""
+
+    batch_id: str
+    status: JobStatus
+    progress_percentage: int
+    created_at: datetime
+    completed_at: Maybe[datetime]
+    workflow: BatchFlow
+    total_images: int
+    counts: dict[JobStatus, int]
+    review_counts: dict[ReviewState, int]
+    cost: CostAnswer
+    cancelled: bool
+    blog_id: Maybe[str]
+    blog_job_id: Maybe[str]
+    jobs: list[BatchJobAnswer]
+    links: LinksAnswer
+
+
+class PartHealth(BaseModel):
+    """One part the service needs."""
+
+    name: str
+    state: str = Field(description="`ok` or `down`")
+    detail: Maybe[str]
+
+
+class Health(BaseModel):
+    """Whether the service can do its work, and what is wrong where it cannot."""
+
+    status: str = Field(description="`healthy` or `degraded`")
+    version: str
+    parts: list[PartHealth]
+
+
+class FieldProblem(BaseModel):
+    """What is wrong with one field."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """An error, after RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: Maybe[list[FieldProblem]]

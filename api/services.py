@@ -1,0 +1,104 @@
+"""What routes depend on, built once in the API's lifespan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from temporalio.client import Client
+
+from api.answers import Addresses
+from api.deciding import Decisions
+from api.engine_room import EngineRoom
+from api.estimates import Estimates
+from api.health import HealthCheck
+from api.reading import Reader
+from api.submitting import InlineRunner, Submissions
+from pipeline.developing import Developer
+from pipeline.planning import Planner
+from pipeline.rendering import Renderer
+from providers.base import Provider
+from providers.catalogue import load_catalogue
+from settings import Settings
+from storage.archive import Archive
+from storage.objects import ObjectStore
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything behind the routes."""
+
+    settings: Settings
+    namespace: str
+    store: ObjectStore
+    reader: Reader
+    submissions: Submissions
+    decisions: Decisions
+    estimates: Estimates
+    health: HealthCheck
+
+    @classmethod
+    def build(
+        cls,
+        settings: Settings,
+        client: Client,
+        store: ObjectStore,
+        providers: dict[str, Provider],
+    ) -> Services:
+        """Wire the services; no call is made yet. Raises `CatalogueError`."""
+        archive = Archive(store)
+        engine = EngineRoom(client)
+        reader = Reader(engine, archive, settings.poll_interval_seconds)
+        estimates = Estimates(engine)
+        planner = Planner(
+            load_catalogue(settings.config),
+            frozenset(providers),
+            stand_in=settings.stand_in,
+            review_seconds=settings.review_seconds,
+        )
+        submissions = Submissions(
+            engine,
+            planner,
+            archive,
+            reader,
+            estimates,
+            InlineRunner(Renderer(providers, store), Developer(store, archive)),
+            batch_concurrency=settings.batch_concurrency,
+            takes_webhooks=settings.webhook_secret is not None,
+        )
+        return cls(
+            settings=settings,
+            namespace=client.namespace,
+            store=store,
+            reader=reader,
+            submissions=submissions,
+            decisions=Decisions(engine, reader, archive, planner),
+            estimates=estimates,
+            health=HealthCheck(engine, store),
+        )
+
+    def addresses(self, request: Request) -> Addresses:
+        """Where this caller finds things: as configured, else by the address it came to."""
+        settings = self.settings
+        return Addresses(
+            api=str(settings.public_url or request.base_url).rstrip("/"),
+            assets=str(settings.asset_base_url).rstrip("/") if settings.asset_base_url else None,
+            temporal_ui=str(settings.temporal_ui_url).rstrip("/")
+            if settings.temporal_ui_url
+            else None,
+            namespace=self.namespace,
+        )
+
+
+def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+def _addresses(request: Request) -> Addresses:
+    return _services(request).addresses(request)
+
+
+Served = Annotated[Services, Depends(_services)]
+At = Annotated[Addresses, Depends(_addresses)]
