@@ -134,6 +134,14 @@ class BatchState(Model):
         return all(item.is_settled for item in self.items)
 
 
+class Relay(Model):
+    """The batch's `approve` or `reject` for one image that has not started."""
+
+    index: int
+    approval: Approval | None = None
+    rejection: Rejection | None = None
+
+
 class BatchRequest(Model):
     """The input of `ImageBatchWorkflow`; the images are in the manifest."""
 
@@ -150,14 +158,6 @@ class BatchRequest(Model):
     """Carried over a continue-as-new."""
     relays: list[Relay] | None = None
     """Decisions on images that had not started yet, carried over likewise."""
-
-
-class Relay(Model):
-    """The batch's `approve` or `reject` for one image that has not started."""
-
-    index: int
-    approval: Approval | None = None
-    rejection: Rejection | None = None
 
 
 class BatchApproval(Approval):
