@@ -1,0 +1,76 @@
+# Everything a checkout needs: `make` lists it. Works with GNU make 3.81 (macOS) and newer.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell uv --version >/dev/null 2>&1 && echo uv || echo $(BIN)/uv)
+OUR_UV := $(filter $(BIN)/uv,$(UV))
+
+# A package index that was named to pip only.
+ifdef PIP_INDEX_URL
+UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+export UV_DEFAULT_INDEX
+endif
+
+# Stamps: what is installed, and from which lock.
+FOR_RUNNING := $(VENV)/.installed
+FOR_DEVELOPMENT := $(VENV)/.installed-dev
+
+.DEFAULT_GOAL := help
+.PHONY: help up test lint format lock bench clean
+
+help: ## List what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+up: $(FOR_RUNNING) ## Start a whole Darkroom here; Ctrl-C stops it (ARGS=--insecure, …)
+	@exec $(BIN)/darkroom up $(ARGS)
+
+test: $(FOR_DEVELOPMENT) ## Run the tests (ARGS="-k name tests/cli" narrows them)
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(FOR_DEVELOPMENT) ## Check style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy .
+	$(BIN)/lint-imports
+
+format: $(FOR_DEVELOPMENT) ## Format the code and repair what ruff can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(FOR_DEVELOPMENT) ## Measure what the tests do not time
+	@$(BIN)/python -m bench $(ARGS)
+
+COMPILE = $(UV) pip compile --python $(BIN)/python --universal --generate-hashes \
+	--python-version 3.11 --no-header --no-emit-index-url pyproject.toml
+
+lock: $(VENV)/.python $(OUR_UV) ## Resolve pyproject.toml anew into the two lock files (ARGS=--upgrade)
+	$(COMPILE) $(ARGS) --group build -o requirements.lock
+	$(COMPILE) $(ARGS) --group dev -c requirements.lock -o requirements-dev.lock
+
+clean: ## Remove the environment and the caches, never the data
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache htmlcov .coverage
+
+# An environment that is there already is kept, whatever made it.
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Darkroom needs Python 3.11 or newer as $(PYTHON); name another one with PYTHON=…" >&2; \
+		exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(BIN)/uv: | $(VENV)/.python
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9'
+
+INSTALL = $(UV) pip install --quiet --python $(BIN)/python
+
+$(FOR_RUNNING): requirements.lock pyproject.toml $(VENV)/.python | $(OUR_UV)
+	$(INSTALL) --require-hashes -r requirements.lock
+	$(INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(FOR_DEVELOPMENT): requirements-dev.lock pyproject.toml $(VENV)/.python | $(OUR_UV)
+	$(INSTALL) --require-hashes -r requirements-dev.lock
+	$(INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@

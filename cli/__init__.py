@@ -1,0 +1,1 @@
+"""The command `darkroom`: what an operator types. It renders nothing itself."""

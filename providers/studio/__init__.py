@@ -1,0 +1,1 @@
+"""The built-in provider `studio`: procedural pictures from prompt, style and seed."""

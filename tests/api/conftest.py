@@ -1,0 +1,232 @@
+"""The API behind a real HTTP server, on the session's real engine and store."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from temporalio.client import Client
+
+from api.app import create_app
+from settings import Settings
+from storage import objects
+from tests.waiting import eventually, free_port
+
+API = "/api/v1/images"
+PROMPT = "a lighthouse above the sea at dawn"
+
+Json = dict[str, Any]
+Serve = Callable[..., AbstractAsyncContextManager["Caller"]]
+
+
+class Caller:
+    """A frontend: it posts, polls and decides, over HTTP only."""
+
+    def __init__(self, http: httpx.AsyncClient, app: FastAPI) -> None:
+        self.http = http
+        self.app = app
+
+    async def post(self, path: str, body: Json | None = None, **query: str) -> httpx.Response:
+        return await self.http.post(
+            f"{API}{path}",
+            content=b"" if body is None else json.dumps(body),
+            headers={"Content-Type": "application/json"},
+            params=query,
+        )
+
+    async def get(self, path: str) -> httpx.Response:
+        return await self.http.get(f"{API}{path}")
+
+    async def delete(self, path: str) -> httpx.Response:
+        return await self.http.delete(f"{API}{path}")
+
+    async def create(self, **image: Any) -> str:
+        """The id of a small new job."""
+        answer = await self.post("/generate-async", small(**image))
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["job_id"])
+
+    async def create_batch(self, *images: Json, **batch: Any) -> Json:
+        body = {"images": [small(**image) for image in images], **batch}
+        answer = await self.post("/batch-generate", body)
+        assert answer.status_code == 202, answer.text
+        return dict(answer.json())
+
+    async def job(self, job_id: str) -> Json:
+        answer = await self.get(f"/jobs/{job_id}")
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    async def batch(self, batch_id: str) -> Json:
+        answer = await self.get(f"/batches/{batch_id}")
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    async def job_once(self, job_id: str, test: Callable[[Json], object], why: str) -> Json:
+        """The job as soon as `test` holds of it."""
+
+        async def look() -> Json | None:
+            job = await self.job(job_id)
+            return job if test(job) else None
+
+        return await eventually(look, why)
+
+    async def batch_once(self, batch_id: str, test: Callable[[Json], object], why: str) -> Json:
+        """The batch as soon as `test` holds of it."""
+
+        async def look() -> Json | None:
+            batch = await self.batch(batch_id)
+            return batch if test(batch) else None
+
+        return await eventually(look, why)
+
+    async def ended(self, job_id: str) -> Json:
+        """The job once pollers would stop."""
+        return await self.job_once(
+            job_id, lambda job: job["status"] in ("completed", "failed"), f"{job_id} ends"
+        )
+
+    async def completed(self, job_id: str) -> Json:
+        job = await self.ended(job_id)
+        assert job["status"] == "completed", job
+        return job
+
+    async def draft(self, **image: Any) -> str:
+        """The id of a completed draft that awaits review."""
+        job_id = await self.create(quality="draft", **image)
+        await self.completed(job_id)
+        return job_id
+
+
+def small(**image: Any) -> Json:
+    """An image request that costs a provider next to nothing."""
+    if "aspect_ratio" in image or "aspectRatio" in image or "quality" in image:
+        return {"prompt": PROMPT, **image}
+    return {"prompt": PROMPT, "width": 64, "height": 64, **image}
+
+
+def problem(answer: httpx.Response, status: int, code: str) -> Json:
+    """The body of an answer, checked to be that problem in the documented form."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = dict(answer.json())
+    assert set(body) <= {"type", "title", "status", "detail", "code", "errors"}
+    assert body["type"] == f"urn:darkroom:error:{code}"
+    assert body["status"] == status
+    assert body["code"] == code
+    assert body["title"]
+    assert body["detail"].endswith((".", "!"))
+    for item in body.get("errors", []):
+        assert set(item) == {"field", "message"}
+    return body
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to the test runner."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextmanager
+def engine_at(address: str, namespace: str) -> Iterator[None]:
+    """The engine that an application started in this block connects to."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("TEMPORAL_ADDRESS", address)
+        environment.setenv("TEMPORAL_NAMESPACE", namespace)
+        yield
+
+
+@asynccontextmanager
+async def served(settings: Settings, address: str, namespace: str) -> AsyncIterator[Caller]:
+    """The application behind a real server on a loopback port of its own."""
+    app = create_app(settings)
+    config = uvicorn.Config(app, log_config=None, access_log=False, ws="none", lifespan="on")
+    server = _Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        with engine_at(address, namespace):
+            serving = asyncio.create_task(server.serve(sockets=[listener]))
+            await eventually(lambda: _started(server, serving), "the API serves")
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        async with httpx.AsyncClient(
+            base_url=url, trust_env=False, timeout=30, limits=httpx.Limits(max_connections=None)
+        ) as http:
+            yield Caller(http, app)
+        server.should_exit = True
+        await serving
+
+
+async def _started(server: uvicorn.Server, serving: asyncio.Task[None]) -> bool:
+    if serving.done():
+        serving.result()
+    return server.started
+
+
+def api_settings(config: Path, store_url: str, bucket: str, **more: Any) -> Settings:
+    return Settings(
+        config=config,
+        drain_seconds=0,
+        stand_in=True,
+        s3_endpoint=store_url,
+        s3_bucket=bucket,
+        poll_interval_seconds=0.05,
+        **more,
+    )
+
+
+@pytest.fixture
+def settings(tmp_path: Path, store_url: str, client: Client) -> Settings:
+    return api_settings(tmp_path / "darkroom.toml", store_url, client.namespace)
+
+
+@pytest.fixture
+def serve(
+    settings: Settings, engine_address: str, client: Client, store: objects.ObjectStore
+) -> Serve:
+    """Run the API around a block, by default as the other API processes of the test."""
+
+    def serving(
+        *, engine: str = engine_address, **changes: Any
+    ) -> AbstractAsyncContextManager[Caller]:
+        return served(settings.model_copy(update=changes), engine, client.namespace)
+
+    return serving
+
+
+@pytest.fixture
+async def api(serve: Serve) -> AsyncIterator[Caller]:
+    """The API in a namespace and bucket of the test's own; workers are the test's to run."""
+    async with serve() as caller:
+        yield caller
+
+
+@pytest.fixture(scope="session")
+async def door(
+    engine_address: str, namespaces: Iterator[str], store_url: str, home: Path
+) -> AsyncIterator[Caller]:
+    """One API for all tests that no worker ever has to look at."""
+    namespace = next(namespaces)
+    await objects.connect(store_url, namespace).ensure_bucket()
+    settings = api_settings(home / "none.toml", store_url, namespace)
+    async with served(settings, engine_address, namespace) as caller:
+        yield caller
+
+
+@pytest.fixture(scope="session")
+async def engineless(store_url: str, home: Path) -> AsyncIterator[Caller]:
+    """One API whose engine is away."""
+    bucket = "engineless"
+    await objects.connect(store_url, bucket).ensure_bucket()
+    settings = api_settings(home / "none.toml", store_url, bucket)
+    async with served(settings, f"127.0.0.1:{free_port()}", "default") as caller:
+        yield caller
