@@ -47,6 +47,7 @@ _STICKY_TIMEOUT = timedelta(seconds=1)
 _HEARTBEAT_THROTTLE = timedelta(seconds=0.8)
 _DEVELOPS_AT_ONCE_PER_CORE = 2
 _CALLS_AT_ONCE = 20
+_SAY_AGAIN_SECONDS = 30.0
 
 
 def build_workers(
@@ -90,6 +91,7 @@ def build_workers(
         max_cached_workflows=cached_workflows,
         max_concurrent_activities=_DEVELOPS_AT_ONCE_PER_CORE * (os.cpu_count() or 1),
         sticky_queue_schedule_to_start_timeout=_STICKY_TIMEOUT,
+        max_heartbeat_throttle_interval=_HEARTBEAT_THROTTLE,
         graceful_shutdown_timeout=drain,
     )
     renders = RenderActivities(Renderer(providers, store))
@@ -156,11 +158,15 @@ def _stop_event() -> asyncio.Event:
 
 async def _connected(stop: asyncio.Event) -> Client | None:
     """A connected client, waited for as long as it takes; None when asked to stop before."""
+    loop = asyncio.get_running_loop()
+    say_again_at = loop.time()
     while not stop.is_set():
         try:
             return await engine.connect()
         except RuntimeError as error:
-            logger.warning("the engine does not answer yet: %s", error)
+            if loop.time() >= say_again_at:
+                logger.warning("the engine does not answer yet: %s", error)
+                say_again_at = loop.time() + _SAY_AGAIN_SECONDS
             with_timeout = asyncio.wait_for(stop.wait(), timeout=1)
             await asyncio.gather(with_timeout, return_exceptions=True)
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
@@ -59,17 +59,24 @@ def earlier_progress() -> Progress | None:
 
 
 @asynccontextmanager
-async def beating(order: RenderOrder) -> AsyncIterator[Beat]:
-    """Heartbeat every half second for as long as the block runs."""
-    beat = Beat(order, earlier_progress())
+async def alive(send: Callable[[], None] = activity.heartbeat) -> AsyncIterator[None]:
+    """Heartbeat every half second for as long as the block runs; a shorter one sends none."""
 
     async def keep_beating() -> None:
         while True:
             await asyncio.sleep(BEAT_SECONDS)
-            beat.send()
+            send()
 
     task = asyncio.create_task(keep_beating())
     try:
-        yield beat
+        yield
     finally:
         task.cancel()
+
+
+@asynccontextmanager
+async def beating(order: RenderOrder) -> AsyncIterator[Beat]:
+    """Heartbeat the progress of a render for as long as the block runs."""
+    beat = Beat(order, earlier_progress())
+    async with alive(beat.send):
+        yield beat

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from temporalio import activity
 
+from activities.beating import alive
 from activities.failures import translated
 from domain.batches import BatchRecord
 from domain.jobs import JobRecord, JobState
@@ -22,8 +23,9 @@ class DevelopActivities:
     @activity.defn
     async def develop(self, order: DevelopOrder) -> JobState:
         """The job's state once its assets and its record are stored."""
-        with translated():
-            return await self._developer.develop(order)
+        async with alive():
+            with translated():
+                return await self._developer.develop(order)
 
     @activity.defn
     async def archive_job(self, record: JobRecord) -> None:

@@ -1,4 +1,4 @@
-"""`plan_final` and `plan_revision`: local activities that ask the catalogue at decision time."""
+"""`plan_final` and `plan_revision` ask the catalogue at decision time."""
 
 from __future__ import annotations
 

@@ -33,9 +33,7 @@ class RenderActivities:
         async with beating(order) as beat:
             tried_at = datetime.now(UTC)
             try:
-                rendered = await self._renderer.render(
-                    order, beat.report, is_first_try=activity.info().attempt == 1
-                )
+                rendered = await self._renderer.render(order, beat.report)
             except JobFailure as failure:
                 raise _failed(order, beat, tried_at, failure) from failure
             except Exception as error:

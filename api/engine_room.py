@@ -26,7 +26,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from domain import names
 from domain.batches import BatchRequest, Milestone
-from domain.errors import QueueUnavailable
+from domain.errors import InternalFailure, QueueUnavailable
 from domain.jobs import JobRequest, JobState, JobStatus
 from domain.reviews import ReviewState
 from workflows.image_batch import ImageBatchWorkflow
@@ -184,6 +184,8 @@ class EngineRoom:
         except WorkflowAlreadyStartedError:
             logger.info("already started [id=%s]", workflow_id)
         except (RPCError, TimeoutError, RuntimeError) as error:
+            if isinstance(error, RPCError) and error.status is RPCStatusCode.INVALID_ARGUMENT:
+                raise InternalFailure("The job queue does not take this request.") from error
             self._withdraw(workflow_id)
             raise _unavailable() from error
 

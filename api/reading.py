@@ -11,6 +11,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus
@@ -272,7 +273,9 @@ class Reader:
 
 
 def _from_record(record: JobRecord, *, is_final: bool) -> JobSnapshot:
-    state = _without_review(record.state) if is_final else record.state
+    review = record.state.review
+    has_expired = review and review.expires_at and review.expires_at <= datetime.now(UTC)
+    state = _without_review(record.state) if is_final or has_expired else record.state
     return JobSnapshot(record.job_id, record.request.card(record.created_at), state, is_final)
 
 

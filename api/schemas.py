@@ -6,16 +6,19 @@ left out, as its TypeScript types want; the few that are null by contract say so
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     AliasGenerator,
     AnyHttpUrl,
     BaseModel,
     ConfigDict,
     Field,
+    FiniteFloat,
     StrictInt,
     StringConstraints,
     field_validator,
@@ -44,6 +47,17 @@ T = TypeVar("T")
 Maybe = Annotated[T | None, Field(default=None, exclude_if=lambda value: value is None)]
 """A field that is left out of the answer where it has no value."""
 
+_INDEXED_BYTES = 2000
+"""The engine takes 2,048 bytes of JSON for one search attribute."""
+
+
+def _indexable(value: Any) -> Any:
+    if len(json.dumps(value)) > _INDEXED_BYTES:
+        raise ValueError(f"too long: at most {_INDEXED_BYTES} bytes as ASCII JSON")
+    return value
+
+
+IndexedName = Annotated[Name, AfterValidator(_indexable)]
 Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 MetadataText = Annotated[str, StringConstraints(max_length=1000)]
@@ -90,10 +104,12 @@ class ImageRequest(Body):
     model: Name | None = None
     fallback_providers: list[Name] | None = Field(default=None, max_length=8)
     reference_image_url: AnyHttpUrl | None = None
-    blog_id: Name | None = None
-    blog_job_id: Name | None = None
-    tags: list[Tag] | None = Field(default=None, max_length=_MAX_TAGS)
-    metadata: dict[MetadataKey, bool | int | float | MetadataText] | None = Field(
+    blog_id: IndexedName | None = None
+    blog_job_id: IndexedName | None = None
+    tags: Annotated[list[Tag], AfterValidator(_indexable)] | None = Field(
+        default=None, max_length=_MAX_TAGS
+    )
+    metadata: dict[MetadataKey, bool | int | FiniteFloat | MetadataText] | None = Field(
         default=None, max_length=_MAX_METADATA, description="Flat"
     )
     webhook_url: AnyHttpUrl | None = None
@@ -129,8 +145,8 @@ class BatchRequestBody(Body):
     )
 
     images: list[ImageRequest] = Field(min_length=1, max_length=MAX_BATCH)
-    blog_id: Name | None = None
-    blog_job_id: Name | None = None
+    blog_id: IndexedName | None = None
+    blog_job_id: IndexedName | None = None
     workflow: BatchFlow = BatchFlow.DRAFT_THEN_FINAL
     webhook_url: AnyHttpUrl | None = None
     max_concurrency: Annotated[StrictInt, Field(ge=1, le=500)] | None = None

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from datetime import UTC, datetime
 
-from domain.errors import JobFailure
+from domain.errors import InvalidOutput, JobFailure
 from domain.jobs import Attempt, JobError, Outcome
 from domain.renders import Original, Rendered, RenderOrder
 from imaging.decode import decode
@@ -25,24 +24,23 @@ class Renderer:
         self._providers = providers
         self._store = store
 
-    async def render(
-        self, order: RenderOrder, report: Report, *, is_first_try: bool = True
-    ) -> Rendered:
+    async def render(self, order: RenderOrder, report: Report) -> Rendered:
         """Make the pictures that are not in the store yet, and store them.
 
-        Raises `JobFailure`s. A picture that an earlier try stored is taken from there: its cost
-        and seed lie in the object's metadata.
+        Raises `JobFailure`s. A picture that was paid for and stored by an earlier try is taken
+        from the store; what costs nothing is simply made again.
         """
         provider = self._providers[order.target.provider]
         started_at, clock = datetime.now(UTC), time.monotonic()
-        may_be_stored = provider.is_paid or not is_first_try
-        kept = await self._kept(order) if may_be_stored else {}
+        kept = await self._kept(order) if provider.is_paid else {}
         missing = tuple(i for i in range(order.spec.num_images) if i not in kept)
         if missing:
             wanted = Order(spec=order.spec, model=order.target.model, indices=missing)
             pictures = await provider.generate(wanted, report)
             for index, picture in zip(missing, pictures, strict=True):
                 kept[index] = await self._keep(order, index, picture)
+                if provider.is_paid:
+                    await self._note(kept[index])
         return Rendered(
             provider=order.target.provider,
             model=order.target.model,
@@ -61,25 +59,37 @@ class Renderer:
             seed=picture.seed,
             cost_usd=picture.cost_usd,
         )
-        await self._store.put(
-            original.key,
-            picture.data,
-            _OCTETS,
-            metadata={"original": original.model_dump_json(exclude={"key"})},
-            remember=True,
-        )
+        await self._store.put(original.key, picture.data, _OCTETS, remember=True)
         return original
+
+    async def _note(self, original: Original) -> None:
+        """Put what the picture cost beside it: not every store keeps an object's metadata."""
+        note = original.model_dump_json().encode()
+        await self._store.put(_note_key(original.key), note, "application/json")
 
     async def _kept(self, order: RenderOrder) -> dict[int, Original]:
         kept = {}
         for index in range(order.spec.num_images):
-            key = original_key(order.job_id, order.asset_token, index)
-            try:
-                facts = await self._store.metadata(key)
-            except ObjectMissing:
-                continue
-            kept[index] = Original(key=key, **json.loads(facts["original"]))
+            original = await self._kept_original(order, index)
+            if original is not None:
+                kept[index] = original
         return kept
+
+    async def _kept_original(self, order: RenderOrder, index: int) -> Original | None:
+        """A whole picture that an earlier try stored, its cost unknown where no note was left."""
+        key = original_key(order.job_id, order.asset_token, index)
+        try:
+            size = (await asyncio.to_thread(decode, await self._store.get(key))).image.size
+        except (ObjectMissing, InvalidOutput):
+            return None
+        try:
+            return Original.model_validate_json(await self._store.get(_note_key(key)))
+        except ObjectMissing:
+            return Original(key=key, width_px=size[0], height_px=size[1])
+
+
+def _note_key(key: str) -> str:
+    return f"{key}.json"
 
 
 def attempt_of(

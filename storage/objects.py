@@ -59,13 +59,7 @@ class ObjectStore:
         self._recent = _RecentBytes(_RECENT_BYTES)
 
     async def put(
-        self,
-        key: str,
-        body: bytes,
-        content_type: str,
-        *,
-        metadata: dict[str, str] | None = None,
-        remember: bool = False,
+        self, key: str, body: bytes, content_type: str, *, remember: bool = False
     ) -> None:
         """Store an object; on return it is durable.
 
@@ -78,7 +72,6 @@ class ObjectStore:
             Key=key,
             Body=body,
             ContentType=content_type,
-            Metadata=metadata or {},
         )
         await self._run("put", key, put)
         if remember:
@@ -94,13 +87,6 @@ class ObjectStore:
             return self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
 
         return await self._run("get", key, read)
-
-    async def metadata(self, key: str) -> dict[str, str]:
-        """The object's own metadata, keys in lower case; raises `ObjectMissing`."""
-        head = await self._run(
-            "head", key, partial(self._client.head_object, Bucket=self._bucket, Key=key)
-        )
-        return {name.lower(): value for name, value in head["Metadata"].items()}
 
     async def open(self, key: str, byte_range: str | None = None) -> OpenObject:
         """Start reading an object, or an HTTP `Range` of it; raises `ObjectMissing`.
@@ -118,6 +104,11 @@ class ObjectStore:
             content_range=found.get("ContentRange"),
             etag=found["ETag"],
         )
+
+    async def delete(self, key: str) -> None:
+        """Remove an object, also where there is none."""
+        delete = partial(self._client.delete_object, Bucket=self._bucket, Key=key)
+        await self._run("delete", key, delete)
 
     async def check(self) -> None:
         """Raise `StorageUnavailable` unless the bucket answers."""

@@ -286,7 +286,8 @@ class ImageBatchWorkflow:
             if item.status is JobStatus.PENDING:
                 item.status, item.error_code = JobStatus.FAILED, Cancelled.code
         self._state.cancelled = True
-        await asyncio.gather(*(self._cancel_job(job_id) for job_id in running))
+        for job_id in running:
+            await self._cancel_job(job_id)
 
     async def _cancel_job(self, job_id: str) -> None:
         try:

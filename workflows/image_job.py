@@ -175,7 +175,7 @@ class ImageJobWorkflow:
 
     async def _start_final(self, approval: Approval) -> bool:
         job_id = final_id(workflow.info().workflow_id)
-        planned = workflow.execute_local_activity_method(
+        planned = workflow.execute_activity_method(
             PlanActivities.plan_final,
             args=[self._draft(), approval.final or FinalChoices()],
             **policies.PLAN,
@@ -187,7 +187,7 @@ class ImageJobWorkflow:
 
     async def _start_revision(self, revise: Revision) -> bool:
         job_id = revision_id(workflow.info().workflow_id)
-        planned = workflow.execute_local_activity_method(
+        planned = workflow.execute_activity_method(
             PlanActivities.plan_revision, args=[self._draft(), revise], **policies.PLAN
         )
         if not await self._start_successor(planned, job_id):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from temporalio.common import Priority, RetryPolicy
-from temporalio.workflow import ActivityCancellationType, ActivityConfig, LocalActivityConfig
+from temporalio.workflow import ActivityCancellationType, ActivityConfig
 
 from domain.jobs import Target
 from domain.names import provider_queue
@@ -41,7 +41,8 @@ DEVELOP = ActivityConfig(
     summary="variants, marks and the record",
     # The picture exists and is paid for: outwait any outage of the store.
     schedule_to_close_timeout=timedelta(days=2),
-    start_to_close_timeout=timedelta(seconds=60),
+    start_to_close_timeout=timedelta(minutes=5),
+    heartbeat_timeout=timedelta(seconds=5),
     retry_policy=_PATIENT,
     # A cancel that comes this late finds the job finished.
     cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
@@ -51,20 +52,23 @@ ARCHIVE = ActivityConfig(
     summary="the record",
     # The engine keeps the truth for now; a store that is away must not hold a job open for ever.
     schedule_to_close_timeout=timedelta(hours=6),
-    start_to_close_timeout=timedelta(seconds=30),
+    start_to_close_timeout=timedelta(seconds=10),
     retry_policy=_PATIENT,
 )
 
-PLAN = LocalActivityConfig(
-    # A look-up in the worker's memory.
-    schedule_to_close_timeout=timedelta(seconds=30),
-    retry_policy=RetryPolicy(maximum_attempts=3),
+PLAN = ActivityConfig(
+    summary="what the catalogue says today",
+    # A look-up in the worker's memory. Not a local activity: one that is under way when its
+    # workflow is evicted from a worker's cache is lost until it times out.
+    schedule_to_close_timeout=timedelta(days=1),
+    start_to_close_timeout=timedelta(seconds=10),
+    retry_policy=_PATIENT,
 )
 
 LOAD_ITEMS = ActivityConfig(
     summary="the next images",
     schedule_to_close_timeout=timedelta(days=2),
-    start_to_close_timeout=timedelta(seconds=30),
+    start_to_close_timeout=timedelta(seconds=10),
     retry_policy=_PATIENT,
 )
 

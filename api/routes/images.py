@@ -14,6 +14,7 @@ from api.schemas import (
     GenerateAnswer,
     ImageGenerationJobResponse,
     ImageRequest,
+    IndexedName,
 )
 from api.services import At, Served
 from api.submitting import batch_job_ids
@@ -32,7 +33,6 @@ from domain.errors import (
     UnsupportedMediaType,
 )
 from domain.jobs import JobStatus
-from domain.reviews import Name
 
 router = APIRouter(tags=["images"])
 
@@ -45,7 +45,7 @@ REFUSALS = (
     UnsupportedMediaType,
 )
 
-BlogId = Annotated[Name | None, Query(description="As in the body, which wins")]
+BlogId = Annotated[IndexedName | None, Query(description="As in the body, which wins")]
 
 
 @router.post(

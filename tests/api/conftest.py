@@ -223,10 +223,16 @@ async def door(
 
 
 @pytest.fixture(scope="session")
-async def engineless(store_url: str, home: Path) -> AsyncIterator[Caller]:
+async def engineless(store_url: str, home: Path, closed_address: str) -> AsyncIterator[Caller]:
     """One API whose engine is away."""
     bucket = "engineless"
     await objects.connect(store_url, bucket).ensure_bucket()
     settings = api_settings(home / "none.toml", store_url, bucket)
-    async with served(settings, f"127.0.0.1:{free_port()}", "default") as caller:
+    async with served(settings, closed_address, "default") as caller:
         yield caller
+
+
+@pytest.fixture(scope="session")
+def closed_address() -> str:
+    """A loopback address at which nobody listens."""
+    return f"127.0.0.1:{free_port()}"

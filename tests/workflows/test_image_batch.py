@@ -11,6 +11,8 @@ from domain.jobs import JobStatus
 from domain.reviews import ReviewState, Revision
 from providers.base import Order, Report
 from storage.archive import Archive
+from storage.keys import manifest_key
+from storage.objects import ObjectStore
 from tests.conftest import WorkerFactory
 from tests.fakes import FakeProvider, Gate
 from tests.waiting import eventually
@@ -212,7 +214,6 @@ class TestContinueAsNew:
         client: Client,
         new_worker: WorkerFactory,
         start_batch: BatchStarter,
-        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """The server suggests it by history size; here the carried state is started from."""
         async with new_worker() as provider:
@@ -233,12 +234,10 @@ class TestContinueAsNew:
 
 
 async def test_a_batch_whose_manifest_is_gone_fails_instead_of_waiting_for_ever(
-    client: Client, new_worker: WorkerFactory, start_batch: BatchStarter, archive: Archive
+    new_worker: WorkerFactory, start_batch: BatchStarter, store: ObjectStore
 ) -> None:
     batch = await start_batch(1)
-    from storage.keys import manifest_key
-
-    await archive._store.delete(manifest_key(batch.id))
+    await store.delete(manifest_key(batch.id))
     async with new_worker():
         with pytest.raises(WorkflowFailureError):
             await batch.result()

@@ -1,0 +1,135 @@
+"""Everything that is measured, started as `darkroom up` starts it, and the floor beside it.
+
+Engine, store, API and worker are `cli.up`'s own; the floor's worker and API and the naive poll
+endpoint join them. Ports are free ones, the home is a temporary folder, and nothing outlives us.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from bench.meters import CpuMeter
+from cli import embedded
+from cli.home import claimed, prepare_home
+from cli.supervisor import Child, NotReadyError, ReadyCheck, Supervisor
+from cli.up import CODE_ROOT, Plan, compose
+from settings import Settings
+
+_OUTSIDE = ("TEMPORAL_", "AWS_", "DARKROOM_")
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Where everything listens, a client of the engine, and who uses how much CPU."""
+
+    client: Client
+    cpu: CpuMeter
+    api_port: int
+    floor_port: int
+    naive_port: int
+    metrics_port: int
+
+
+@asynccontextmanager
+async def running_stack() -> AsyncIterator[Stack]:
+    """The whole stack, ready, for as long as the block runs."""
+    _forget_outside()
+    with ExitStack() as stack:
+        home = stack.enter_context(_temporary_home())
+        children_lock = stack.enter_context(claimed(home, _say))
+        ports = [_free_port() for _ in range(7)]
+        settings = Settings(
+            home=home,
+            port=ports[0],
+            temporal_port=ports[1],
+            temporal_ui_port=ports[2],
+            s3_port=ports[3],
+            config=home / "darkroom.toml",
+            drain_seconds=2,
+            log_level="warning",
+        )
+        plan = compose(home, settings, CODE_ROOT)
+        engine = replace(plan.bases[0], argv=_with_metrics(plan.bases[0], ports[4]))
+        extras = _extras(plan, floor_port=ports[5], naive_port=ports[6])
+        supervisor = Supervisor(logs=home / "logs", children_lock=children_lock, say=_say)
+        async with supervisor:
+            await supervisor.start(engine, *plan.bases[1:])
+            await supervisor.start(*plan.services, *extras)
+            client = await Client.connect(
+                f"{embedded.LOOPBACK}:{settings.temporal_port}",
+                data_converter=pydantic_data_converter,
+            )
+            children = [engine, *plan.bases[1:], *plan.services, *extras]
+            cpu = CpuMeter({child.name: child.argv for child in children})
+            yield Stack(client, cpu, ports[0], ports[5], ports[6], ports[4])
+
+
+def _extras(plan: Plan, floor_port: int, naive_port: int) -> list[Child]:
+    env = plan.services[0].env
+    return [
+        _uvicorn("floor api", "bench.floor:create_app", floor_port, env),
+        Child(name="floor worker", argv=[sys.executable, "-m", "bench.floor"], env=env),
+        _uvicorn("naive api", "bench.naive:create_app", naive_port, env),
+    ]
+
+
+def _uvicorn(name: str, app: str, port: int, env: object) -> Child:
+    if not isinstance(env, dict):
+        raise TypeError("the environment is a dict")
+    return Child(
+        name=name,
+        argv=[
+            *(sys.executable, "-m", "uvicorn", app, "--factory"),
+            *("--host", embedded.LOOPBACK, "--port", str(port)),
+            *("--no-access-log", "--log-level", "warning", "--timeout-graceful-shutdown", "1"),
+        ],
+        env=env,
+        ready=_answers(f"http://{embedded.LOOPBACK}:{port}/openapi.json"),
+    )
+
+
+def _answers(url: str) -> ReadyCheck:
+    async def check() -> None:
+        status = await embedded.status_of(url)
+        if status != 200:
+            raise NotReadyError(f"{url} answered {status}")
+
+    return check
+
+
+def _with_metrics(engine: Child, port: int) -> list[str]:
+    """The server always counts its requests; this only says on which port it tells."""
+    return [*engine.argv, "--metrics-port", str(port)]
+
+
+@contextmanager
+def _temporary_home() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="darkroom-bench-", ignore_cleanup_errors=True) as name:
+        yield prepare_home(Path(name))
+
+
+def _forget_outside() -> None:
+    """What is measured is the embedded stack, whatever the caller's own one is."""
+    for name in list(os.environ):
+        if name.startswith(_OUTSIDE):
+            del os.environ[name]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((embedded.LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)

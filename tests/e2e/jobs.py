@@ -1,0 +1,121 @@
+"""Jobs as a client of the HTTP API handles them, with what holds for every answer checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import httpx
+
+from tests.e2e.pictures import opened
+from tests.e2e.stack import API, Json, Stack
+from tests.e2e.waiting import eventually
+
+STATUSES = {"pending", "queued", "processing", "completed", "failed"}
+
+
+def submit(stack: Stack, prompt: str, **fields: object) -> str:
+    """Submit one image; returns the id of the accepted job."""
+    response = stack.http.post(f"{API}/generate-async", json={"prompt": prompt, **fields})
+    assert response.status_code == 202, response.text
+    return str(response.json()["job_id"])
+
+
+def submit_batch(stack: Stack, prompts: Iterable[str], **fields: object) -> Json:
+    """Submit a batch whose images share `fields`; returns the answer."""
+    images = [{"prompt": prompt, **fields} for prompt in prompts]
+    response = stack.http.post(f"{API}/batch-generate", json={"images": images})
+    assert response.status_code == 202, response.text
+    answer: Json = response.json()
+    return answer
+
+
+def poll(stack: Stack, job_id: str) -> Json:
+    response = stack.http.get(f"{API}/jobs/{job_id}")
+    assert response.status_code == 200, response.text
+    answer: Json = response.json()
+    return answer
+
+
+def poll_batch(stack: Stack, batch_id: str) -> Json:
+    response = stack.http.get(f"{API}/batches/{batch_id}")
+    assert response.status_code == 200, response.text
+    answer: Json = response.json()
+    return answer
+
+
+def until_batch(stack: Stack, batch_id: str, review_counts: dict[str, int]) -> None:
+    eventually(
+        lambda: poll_batch(stack, batch_id)["review_counts"] == review_counts,
+        f"the batch counts {review_counts}",
+    )
+
+
+def approve(stack: Stack, job_id: str, **fields: object) -> str:
+    """Approve a draft; returns the id of its final."""
+    response = stack.http.post(f"{API}/jobs/{job_id}/approve", json=fields)
+    assert response.status_code == 202, response.text
+    return str(response.json()["final_job_id"])
+
+
+class Watch:
+    """Polls jobs, and fails when an answer contradicts one before it."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._seen: dict[str, Json] = {}
+
+    def look(self, job_id: str) -> Json | None:
+        """The job's answer; None while the API or the engine is away."""
+        try:
+            response = self._stack.http.get(f"{API}/jobs/{job_id}")
+        except httpx.TransportError:
+            return None
+        if response.status_code >= 500 and response.json()["code"] == "queue_unavailable":
+            return None
+        assert response.status_code == 200, response.text
+        answer: Json = response.json()
+        self._check(answer)
+        self._seen[job_id] = answer
+        return answer
+
+    def until(self, job_id: str, wanted: Callable[[Json], bool], why: str) -> Json:
+        """The job's first answer that is as wanted."""
+
+        def look() -> Json | None:
+            answer = self.look(job_id)
+            return answer if answer is not None and wanted(answer) else None
+
+        return eventually(look, f"{why} [job={job_id}, last answer {self._seen.get(job_id)}]")
+
+    def until_ended(self, job_ids: Iterable[str]) -> list[Json]:
+        """The last answer of each job, in order."""
+        return [self.until(job_id, has_ended, "the job ends") for job_id in job_ids]
+
+    def until_one_is_processing(self, job_ids: Iterable[str]) -> None:
+        def look() -> bool:
+            answers = [self.look(job_id) for job_id in job_ids]
+            return any(answer and answer["status"] == "processing" for answer in answers)
+
+        eventually(look, "one of the jobs is being made")
+
+    def _check(self, answer: Json) -> None:
+        before = self._seen.get(answer["job_id"], {})
+        progress = answer["progress_percentage"]
+        assert answer["status"] in STATUSES
+        assert (progress == 100) == (answer["status"] == "completed"), answer
+        assert progress >= before.get("progress_percentage", 0), (before, answer)
+        if before and has_ended(before):
+            assert answer["status"] == before["status"], (before, answer)
+
+
+def has_ended(answer: Json) -> bool:
+    return answer["status"] in ("completed", "failed")
+
+
+def assert_completed(stack: Stack, answers: Iterable[Json]) -> None:
+    """Every job has completed, and each of its images loads as what it is said to be."""
+    for answer in answers:
+        assert answer["status"] == "completed", answer
+        for image in answer["result"]["images"]:
+            size = opened(stack.http.get(image["url"])).size
+            assert size == (image["width"], image["height"])

@@ -1,0 +1,33 @@
+"""Images as a reader of a blog sees them: whether they open, and whether two look alike."""
+
+from __future__ import annotations
+
+import io
+
+import httpx
+from PIL import Image
+
+_SIDE = 16
+
+
+def opened(response: httpx.Response) -> Image.Image:
+    """The whole image in an answer, decoded."""
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"].startswith("image/")
+    image = Image.open(io.BytesIO(response.content))
+    image.load()
+    return image
+
+
+def likeness(one: Image.Image, other: Image.Image) -> float:
+    """How alike two images look, by their difference hashes: 1 the same, about 0.5 unrelated."""
+    differing = (_difference_hash(one) ^ _difference_hash(other)).bit_count()
+    return 1 - differing / _SIDE**2
+
+
+def _difference_hash(image: Image.Image) -> int:
+    """One bit for each neighbour that is brighter than the one to its left."""
+    small = image.convert("L").resize((_SIDE + 1, _SIDE), Image.Resampling.LANCZOS)
+    rows = [[small.getpixel((x, y)) for x in range(_SIDE + 1)] for y in range(_SIDE)]
+    bits = [right > left for row in rows for left, right in zip(row, row[1:], strict=False)]
+    return sum(bit << place for place, bit in enumerate(bits))

@@ -1,0 +1,21 @@
+"""Waiting for something to become true, with a deadline, where no event loop runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+DEADLINE_SECONDS = 150.0
+_LOOK_SECONDS = 0.1
+
+
+def eventually(look: Callable[[], T | None], why: str) -> T:
+    """What `look` gives as soon as it gives something true."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"it did not happen in time: {why}"
+        time.sleep(_LOOK_SECONDS)
+    return found
