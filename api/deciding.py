@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from api.engine_room import EngineRoom, NotKnown
 from api.reading import Reader
 from api.schemas import DecisionOutcome
@@ -42,28 +44,28 @@ class Decisions:
         Raises `NotReviewable`, `JobNotFound`, `QueueUnavailable`, and the planner's refusals.
         """
         snapshot = await self._reader.job(job_id, fresh=True)
-        if _state_of_review(snapshot) is ReviewState.APPROVED:
-            return final_id(job_id)
-        _check_reviewable(snapshot)
-        await self._check_plan(job_id, approval.final or FinalChoices())
-        await self._signal(job_id, "approve", approval)
-        await self._confirm(job_id, ReviewState.APPROVED)
+        if not _is_approved(snapshot):
+            _check_reviewable(snapshot)
+            await self._check_plan(job_id, approval.final or FinalChoices())
+            await self._decide(job_id, approval, _is_approved)
         return final_id(job_id)
 
     async def reject(self, job_id: str, rejection: Rejection) -> str | None:
         """Reject a draft; returns the next round's id where there is one. Raises as `approve`."""
         next_round = revision_id(job_id) if rejection.revise else None
+
+        def is_so(snapshot: JobSnapshot) -> bool:
+            return (
+                _state_of_review(snapshot) is ReviewState.REJECTED
+                and snapshot.state.revision_job_id == next_round
+            )
+
         snapshot = await self._reader.job(job_id, fresh=True)
-        if (
-            _state_of_review(snapshot) is ReviewState.REJECTED
-            and snapshot.state.revision_job_id == next_round
-        ):
-            return next_round
-        _check_reviewable(snapshot)
-        if rejection.revise:
-            await self._check_plan(job_id, rejection.revise)
-        await self._signal(job_id, "reject", rejection)
-        await self._confirm(job_id, ReviewState.REJECTED)
+        if not is_so(snapshot):
+            _check_reviewable(snapshot)
+            if rejection.revise:
+                await self._check_plan(job_id, rejection.revise)
+            await self._decide(job_id, rejection, is_so)
         return next_round
 
     async def decide_batch(
@@ -125,12 +127,26 @@ class Decisions:
         else:
             self._planner.final(draft, wanted)
 
-    async def _signal(self, job_id: str, name: str, decision: Decision) -> None:
+    async def _decide(
+        self, job_id: str, decision: Decision, is_so: Callable[[JobSnapshot], bool]
+    ) -> None:
+        """Signal a decision, and see that no other came first where a worker can already tell."""
         try:
-            await self._engine.signal(job_id, name, decision)
+            await self._engine.signal(job_id, _verb(decision), decision)
         except NotKnown:
             snapshot = await self._reader.job(job_id, fresh=True)
-            raise _not_reviewable(snapshot) from None
+            if not is_so(snapshot):
+                raise _not_reviewable(snapshot) from None
+            return
+        try:
+            snapshot = await self._reader.job(job_id, fresh=True)
+        except QueueUnavailable:
+            return
+        review = snapshot.state.review
+        if review is not None and review.problem:
+            raise InvalidRequest(review.problem)
+        if not is_so(snapshot) and not snapshot.state.awaits_review:
+            raise _not_reviewable(snapshot)
 
     async def _signal_batch(
         self, batch: BatchSnapshot, job_ids: list[str], decision: Decision
@@ -141,24 +157,19 @@ class Decisions:
             if isinstance(decision, Approval)
             else BatchRejection(**said, job_ids=job_ids)
         )
-        name = "approve" if isinstance(decision, Approval) else "reject"
         try:
-            await self._engine.signal(batch.batch_id, name, signal)
+            await self._engine.signal(batch.batch_id, _verb(decision), signal)
         except NotKnown:
             for job_id in job_ids:
-                await self._signal(job_id, name, decision)
+                await self._engine.signal(job_id, _verb(decision), decision)
 
-    async def _confirm(self, job_id: str, wanted: ReviewState) -> None:
-        """Another decision may have come first; say so where a worker can already tell."""
-        try:
-            snapshot = await self._reader.job(job_id, fresh=True)
-        except QueueUnavailable:
-            return
-        review = snapshot.state.review
-        if review is not None and review.problem:
-            raise InvalidRequest(review.problem)
-        if review is not None and review.state not in (wanted, ReviewState.AWAITING):
-            raise _not_reviewable(snapshot)
+
+def _verb(decision: Decision) -> str:
+    return "approve" if isinstance(decision, Approval) else "reject"
+
+
+def _is_approved(snapshot: JobSnapshot) -> bool:
+    return _state_of_review(snapshot) is ReviewState.APPROVED
 
 
 def _state_of_review(snapshot: JobSnapshot) -> ReviewState | None:

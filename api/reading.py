@@ -27,7 +27,7 @@ from domain.errors import (
     QueueUnavailable,
     StorageUnavailable,
 )
-from domain.ids import BATCH_ID_PATTERN, JOB_ID_PATTERN, batch_item, item_id
+from domain.ids import BATCH_ID_PATTERN, JOB_ID_PATTERN, batch_item, final_id, predecessor
 from domain.jobs import JobCard, JobError, JobRecord, JobState, JobStatus
 from domain.reviews import ReviewState
 from storage.archive import Archive
@@ -192,8 +192,11 @@ class Reader:
         record = await self._archived_job(job_id)
         if record is not None:
             return _from_record(record, is_final=True)
+        draft_id = predecessor(job_id)
+        if draft_id is not None:
+            return await self._promised(job_id, draft_id)
         place = batch_item(job_id)
-        if place is None or job_id != item_id(*place):
+        if place is None:
             raise _no_job(job_id)
         try:
             batch = await self.batch(place[0])
@@ -209,6 +212,26 @@ class Reader:
             state = state.failed(error, batch.state.completed_at or batch.created_at)
         card = requests[place[1]].card(batch.created_at)
         return JobSnapshot(job_id, card, state, is_final=False)
+
+    async def _promised(self, job_id: str, draft_id: str) -> JobSnapshot:
+        """A final or next round that was named to its caller and is not started yet.
+
+        While no worker is there, that is seen by the decision waiting for one at the draft.
+        """
+        try:
+            description = await self._engine.describe(draft_id)
+        except NotKnown:
+            raise _no_job(job_id) from None
+        draft = await self.job(draft_id, fresh=True)
+        undecided = draft.state.awaits_review and description.raw_description.HasField(
+            "pending_workflow_task"
+        )
+        if not undecided and job_id not in (draft.state.final_job_id, draft.state.revision_job_id):
+            raise _no_job(job_id)
+        is_final_image = job_id == final_id(draft_id)
+        follows = {"draft_job_id" if is_final_image else "revision_of": draft_id}
+        card = draft.card.model_copy(update={"is_draft": not is_final_image, **follows})
+        return JobSnapshot(job_id, card, JobState(status=JobStatus.PENDING), is_final=False)
 
     async def _archived_job(self, job_id: str) -> JobRecord | None:
         try:

@@ -31,11 +31,13 @@ from domain.errors import Billed
 from domain.jobs import Consistency, JobStatus, JsonScalar, Outcome
 from domain.reviews import (
     Approval,
+    FinalChoices,
     Name,
     NegativePrompt,
     Prompt,
     Rejection,
     ReviewState,
+    Revision,
     Seed,
     Side,
     Style,
@@ -304,12 +306,24 @@ class ImageJobStatusResponse(BaseModel):
     links: LinksAnswer
 
 
+class FinalBody(FinalChoices, Body):
+    """What the final should be where it differs from the plan."""
+
+
+class ReviseBody(Revision, Body):
+    """What the next round changes; everything else stays as the draft had it."""
+
+
 class ApproveBody(Approval, Body):
     """Yes, and what the final should be where it differs from the plan."""
+
+    final: FinalBody | None = None
 
 
 class RejectBody(Rejection, Body):
     """No; with `revise`, another round."""
+
+    revise: ReviseBody | None = None
 
 
 class BatchApproveBody(ApproveBody):

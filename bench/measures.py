@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from statistics import mean, median
 
-from bench import floor, naive, wire
+from bench import floor_api, naive, wire
 from bench.calls import door_calls
 from bench.history import history_size
 from bench.load import Door, Flight, drained, fly, one_at_a_time, poll
@@ -61,7 +61,7 @@ def floor_door(stack: Stack) -> Door:
     def body(number: int) -> object:
         return {"prompt": prompt(number)}
 
-    return Door("floor", stack.floor_port, floor.PATH, "FloorWorkflow", body)
+    return Door("floor", stack.floor_port, floor_api.PATH, "FloorWorkflow", body)
 
 
 async def warm_up(stack: Stack) -> None:

@@ -1,4 +1,7 @@
-"""Polling the naive way: every poll is one query to the workflow. To compare with, never to use."""
+"""Polling the naive way: every poll is one query to the workflow. To compare with, never to use.
+
+Run it with `uvicorn bench.naive:create_app --factory`.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +18,6 @@ PATH = "/jobs"
 
 
 def create_app() -> FastAPI:
-    """One endpoint, behind `uvicorn bench.naive:create_app --factory`."""
-
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.client = await engine.connect()
@@ -27,9 +28,8 @@ def create_app() -> FastAPI:
     @app.get(f"{PATH}/{{job_id}}")
     async def status(job_id: str) -> JobState:
         client: Client = app.state.client
-        state: JobState = await client.get_workflow_handle(job_id).query(
-            "status", result_type=JobState
-        )
+        handle = client.get_workflow_handle(job_id)
+        state: JobState = await handle.query("status", result_type=JobState)
         return state
 
     return app

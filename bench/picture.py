@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from itertools import pairwise
 from statistics import mean
 
 from bench.prompts import prompt
@@ -31,4 +32,4 @@ def _cost(size: Size, number: int) -> list[float]:
     clock.append(time.process_time())
     develop_original(encoded.getvalue())
     clock.append(time.process_time())
-    return [(after - before) * 1000 for before, after in zip(clock, clock[1:], strict=False)]
+    return [(after - before) * 1000 for before, after in pairwise(clock)]

@@ -77,8 +77,8 @@ async def running_stack() -> AsyncIterator[Stack]:
 def _extras(plan: Plan, floor_port: int, naive_port: int) -> list[Child]:
     env = plan.services[0].env
     return [
-        _uvicorn("floor api", "bench.floor:create_app", floor_port, env),
-        Child(name="floor worker", argv=[sys.executable, "-m", "bench.floor"], env=env),
+        _uvicorn("floor api", "bench.floor_api:create_app", floor_port, env),
+        Child(name="floor worker", argv=[sys.executable, "-m", "bench.floor_worker"], env=env),
         _uvicorn("naive api", "bench.naive:create_app", naive_port, env),
     ]
 

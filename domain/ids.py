@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 import secrets
 
+_FINAL = "-final"
 _ROUND = re.compile(r"-r(\d+)$")
-_ITEM = re.compile(r"^(bat_[0-9a-z]+)-(\d+)(?:-r\d+)?(?:-final)?$")
+_INDEX = r"(?:0|[1-9]\d{0,3})"
+_ITEM = re.compile(rf"^(bat_[0-9a-z]+)-({_INDEX})(?:-r\d+)?(?:-final)?$")
 
-JOB_ID_PATTERN = r"^(img_[0-9a-z]+|bat_[0-9a-z]+-\d+)(-r\d+)?(-final)?$"
+JOB_ID_PATTERN = rf"^(img_[0-9a-z]+|bat_[0-9a-z]+-{_INDEX})(-r\d+)?(-final)?$"
 BATCH_ID_PATTERN = r"^bat_[0-9a-z]+$"
 
 
@@ -38,7 +40,7 @@ def item_id(batch_id: str, index: int) -> str:
 
 def final_id(draft_id: str) -> str:
     """The job id of the final that approving this draft starts."""
-    return f"{draft_id}-final"
+    return f"{draft_id}{_FINAL}"
 
 
 def revision_id(draft_id: str) -> str:
@@ -47,6 +49,17 @@ def revision_id(draft_id: str) -> str:
     if found is None:
         return f"{draft_id}-r2"
     return f"{draft_id[: found.start()]}-r{int(found.group(1)) + 1}"
+
+
+def predecessor(job_id: str) -> str | None:
+    """The draft that a final or a later round follows; None for a job that follows nothing."""
+    if job_id.endswith(_FINAL):
+        return job_id.removesuffix(_FINAL)
+    found = _ROUND.search(job_id)
+    if found is None:
+        return None
+    before, number = job_id[: found.start()], int(found.group(1)) - 1
+    return before if number == 1 else f"{before}-r{number}"
 
 
 def batch_item(job_id: str) -> tuple[str, int] | None:

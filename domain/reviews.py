@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, StrictInt, StringConstraints
+from pydantic import AfterValidator, Field, StrictInt, StringConstraints, model_validator
 
 from domain.model import Model
 from domain.sizes import MAX_SIDE_PX, MIN_SIDE_PX, AspectRatio, Quality
@@ -38,17 +38,26 @@ class ReviewState(StrEnum):
         return self is not ReviewState.AWAITING
 
 
-class FinalChoices(Model):
+class _Sized(Model):
+    width: Side | None = None
+    height: Side | None = None
+
+    @model_validator(mode="after")
+    def _both_sides(self) -> Self:
+        if (self.width is None) != (self.height is None):
+            raise ValueError("width and height go together")
+        return self
+
+
+class FinalChoices(_Sized):
     """What the editor wants of the final, where it differs from the plan."""
 
     quality: Quality | None = None
     provider: Name | None = None
     model: Name | None = None
-    width: Side | None = None
-    height: Side | None = None
 
 
-class Revision(Model):
+class Revision(_Sized):
     """What the next round changes; everything else stays as the draft had it."""
 
     prompt: Prompt | None = None
@@ -56,8 +65,6 @@ class Revision(Model):
     style: Style | None = None
     seed: Seed | None = None
     aspect_ratio: AspectRatio | None = None
-    width: Side | None = None
-    height: Side | None = None
     provider: Name | None = None
     model: Name | None = None
 

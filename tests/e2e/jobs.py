@@ -11,6 +11,9 @@ from tests.e2e.stack import API, Json, Stack
 from tests.e2e.waiting import eventually
 
 STATUSES = {"pending", "queued", "processing", "completed", "failed"}
+IN_FLIGHT = 12
+LARGE = {"quality": "high", "aspect_ratio": "16:9"}
+"""1536 px: long enough in the making to be met there."""
 
 
 def submit(stack: Stack, prompt: str, **fields: object) -> str:
@@ -106,6 +109,13 @@ class Watch:
         assert progress >= before.get("progress_percentage", 0), (before, answer)
         if before and has_ended(before):
             assert answer["status"] == before["status"], (before, answer)
+
+
+def submit_until_one_is_made(stack: Stack, watch: Watch) -> list[str]:
+    """Submit large images and return when one is in the making, and most still wait."""
+    job_ids = [submit(stack, f"a lighthouse from ship {n}", **LARGE) for n in range(IN_FLIGHT)]
+    watch.until_one_is_processing(job_ids)
+    return job_ids
 
 
 def has_ended(answer: Json) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 
 import httpx
 from PIL import Image
@@ -26,8 +27,8 @@ def likeness(one: Image.Image, other: Image.Image) -> float:
 
 
 def _difference_hash(image: Image.Image) -> int:
-    """One bit for each neighbour that is brighter than the one to its left."""
-    small = image.convert("L").resize((_SIDE + 1, _SIDE), Image.Resampling.LANCZOS)
-    rows = [[small.getpixel((x, y)) for x in range(_SIDE + 1)] for y in range(_SIDE)]
-    bits = [right > left for row in rows for left, right in zip(row, row[1:], strict=False)]
+    """One bit for each pixel of a small copy that is brighter than the one to its left."""
+    pixels = image.convert("L").resize((_SIDE + 1, _SIDE), Image.Resampling.LANCZOS).tobytes()
+    rows = [pixels[start : start + _SIDE + 1] for start in range(0, len(pixels), _SIDE + 1)]
+    bits = [right > left for row in rows for left, right in itertools.pairwise(row)]
     return sum(bit << place for place, bit in enumerate(bits))

@@ -1,4 +1,4 @@
-"""Decisions signalled to the workflows directly, as an editorial tool may: early, twice, garbled."""
+"""Decisions signalled to the workflows directly, as an editorial tool may: early, twice, broken."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 from datetime import datetime
-from typing import Any
 
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
@@ -431,25 +430,21 @@ class TestApprove:
         assert (image["width"], image["height"]) == size
         assert final["is_draft"] is False
 
-    @pytest.mark.parametrize(
-        ("choices", "code"),
-        [
-            ({"width": 4096, "height": 4096}, "capability_missing"),
-            ({"model": "studio-9"}, "invalid_request"),
-            ({"quality": "best"}, "invalid_request"),
-            ({"width": "800"}, "invalid_request"),
-            ({"width": 800}, "invalid_request"),
-        ],
-        ids=lambda value: str(value),
-    )
     async def test_an_impossible_wish_is_refused_and_the_draft_still_awaits_review(
-        self, api: Caller, new_worker: WorkerFactory, choices: Json, code: str
+        self, api: Caller, new_worker: WorkerFactory
     ) -> None:
         async with new_worker():
             draft_id = await api.draft()
-            answer = await api.post(f"/jobs/{draft_id}/approve", {"final": choices})
-            problem(answer, 422, code)
-            assert (await api.job(draft_id))["review"]["state"] == "awaiting"
+            for choices, code in (
+                ({"width": 4096, "height": 4096}, "capability_missing"),
+                ({"model": "studio-9"}, "invalid_request"),
+                ({"quality": "best"}, "invalid_request"),
+                ({"width": "800"}, "invalid_request"),
+                ({"width": 800}, "invalid_request"),
+            ):
+                answer = await api.post(f"/jobs/{draft_id}/approve", {"final": choices})
+                problem(answer, 422, code)
+                assert (await api.job(draft_id))["review"]["state"] == "awaiting"
 
     async def test_camel_case_is_taken_in_a_decision_too(
         self, api: Caller, new_worker: WorkerFactory
@@ -473,11 +468,26 @@ class TestApprove:
         answer = await api.post(f"/jobs/{draft_id}/approve", {"reviewer": "Ada"})
         assert answer.status_code == 202
         again = await api.post(f"/jobs/{draft_id}/approve")
-        assert again.json()["final_job_id"] == answer.json()["final_job_id"]
+        assert again.json()["final_job_id"] == answer.json()["final_job_id"] == final_id(draft_id)
         assert (await api.job(draft_id))["result"]["images"]
         async with new_worker():
-            await api.completed(answer.json()["final_job_id"])
-            assert (await api.job(draft_id))["review"]["reviewer"] == "Ada"
+            job = await api.job_once(
+                draft_id, lambda job: "final_job_id" in job, "the approval takes effect"
+            )
+            await api.completed(job["final_job_id"])
+        assert job["review"]["reviewer"] == "Ada"
+
+    async def test_the_final_can_be_polled_as_soon_as_it_is_named(
+        self, api: Caller, new_worker: WorkerFactory
+    ) -> None:
+        async with new_worker():
+            draft_id = await api.draft()
+        answer = await api.post(f"/jobs/{draft_id}/approve")
+        final = await api.job(answer.json()["final_job_id"])
+        check_seed(final)
+        assert final["status"] in ("pending", "queued")
+        assert final["is_draft"] is False
+        assert final["draft_job_id"] == draft_id
 
     async def test_a_rejected_draft_cannot_be_approved(
         self, api: Caller, new_worker: WorkerFactory
@@ -634,25 +644,22 @@ class TestReject:
             assert "approved" in problem(answer, 409, "not_reviewable")["detail"]
             await api.completed(final_id(draft_id))
 
-    @pytest.mark.parametrize(
-        ("revise", "code"),
-        [
-            ({"prompt": "x"}, "invalid_request"),
-            ({"seed": "7"}, "invalid_request"),
-            ({"width": 640}, "invalid_request"),
-            ({"aspect_ratio": "7:5"}, "invalid_request"),
-            ({"model": "studio-9"}, "invalid_request"),
-            ({"width": 4096, "height": 4096}, "capability_missing"),
-        ],
-        ids=lambda value: str(value),
-    )
     async def test_an_impossible_revision_is_refused_and_the_draft_still_awaits_review(
-        self, api: Caller, new_worker: WorkerFactory, revise: dict[str, Any], code: str
+        self, api: Caller, new_worker: WorkerFactory
     ) -> None:
         async with new_worker():
             draft_id = await api.draft()
-            problem(await api.post(f"/jobs/{draft_id}/reject", {"revise": revise}), 422, code)
-            assert (await api.job(draft_id))["review"]["state"] == "awaiting"
+            for revise, code in (
+                ({"prompt": "x"}, "invalid_request"),
+                ({"seed": "7"}, "invalid_request"),
+                ({"width": 640}, "invalid_request"),
+                ({"aspect_ratio": "7:5"}, "invalid_request"),
+                ({"model": "studio-9"}, "invalid_request"),
+                ({"width": 4096, "height": 4096}, "capability_missing"),
+            ):
+                answer = await api.post(f"/jobs/{draft_id}/reject", {"revise": revise})
+                problem(answer, 422, code)
+                assert (await api.job(draft_id))["review"]["state"] == "awaiting"
 
     async def test_an_unknown_job_is_not_found(self, door: Caller) -> None:
         problem(await door.post(f"/jobs/{UNKNOWN}/reject"), 404, "job_not_found")
