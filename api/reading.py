@@ -216,22 +216,36 @@ class Reader:
     async def _promised(self, job_id: str, draft_id: str) -> JobSnapshot:
         """A final or next round that was named to its caller and is not started yet.
 
-        While no worker is there, that is seen by the decision waiting for one at the draft.
+        While no worker is there, that is seen by the decision waiting for one at the draft, or at
+        the draft's batch.
         """
         try:
             description = await self._engine.describe(draft_id)
         except NotKnown:
             raise _no_job(job_id) from None
         draft = await self.job(draft_id, fresh=True)
-        undecided = draft.state.awaits_review and description.raw_description.HasField(
-            "pending_workflow_task"
+        is_named = job_id in (draft.state.final_job_id, draft.state.revision_job_id)
+        is_coming = draft.state.awaits_review and (
+            _has_news(description) or await self._is_decided_by_batch(draft_id)
         )
-        if not undecided and job_id not in (draft.state.final_job_id, draft.state.revision_job_id):
+        if not is_named and not is_coming:
             raise _no_job(job_id)
         is_final_image = job_id == final_id(draft_id)
         follows = {"draft_job_id" if is_final_image else "revision_of": draft_id}
         card = draft.card.model_copy(update={"is_draft": not is_final_image, **follows})
         return JobSnapshot(job_id, card, JobState(status=JobStatus.PENDING), is_final=False)
+
+    async def _is_decided_by_batch(self, job_id: str) -> bool:
+        """Whether the job's batch has a decision on it that may be on its way."""
+        place = batch_item(job_id)
+        if place is None:
+            return False
+        try:
+            description = await self._engine.describe(place[0])
+            item = (await self.batch(place[0], fresh=True)).state.items[place[1]]
+        except (NotKnown, BatchNotFound):
+            return False
+        return bool(item.is_decided) or _has_news(description)
 
     async def _archived_job(self, job_id: str) -> JobRecord | None:
         try:
@@ -293,6 +307,11 @@ class Reader:
         if record is None:
             raise _no_batch(batch_id)
         return BatchSnapshot(batch_id, record.created_at, record.request, record.state, True)
+
+
+def _has_news(description: WorkflowExecutionDescription) -> bool:
+    """Whether something waits for a worker to take it in, as a signal does."""
+    return description.raw_description.HasField("pending_workflow_task")
 
 
 def _from_record(record: JobRecord, *, is_final: bool) -> JobSnapshot:

@@ -61,6 +61,8 @@ class BatchItem(Model):
     job_id: str | None = None
     """Of the latest round, where that is not the first."""
     review: ReviewState | None = None
+    is_decided: bool | None = None
+    """A decision on it was taken here and may still be on its way to the job."""
     image_key: str | None = None
     error_code: str | None = None
     final_job_id: str | None = None
@@ -102,7 +104,7 @@ class BatchItem(Model):
             self.final_job_id = news.final_job_id
         if news.revision_job_id is not None:
             self.job_id = news.revision_job_id
-            self.status, self.review = JobStatus.QUEUED, None
+            self.status, self.review, self.is_decided = JobStatus.QUEUED, None, None
 
 
 class BatchState(Model):

@@ -195,13 +195,13 @@ class ImageBatchWorkflow:
         else:
             places = ((job_id, batch_item(job_id)) for job_id in job_ids)
             chosen = [(place[1], job_id) for job_id, place in places if place is not None]
-        for index, job_id in chosen:
-            if index >= len(self._state.items):
-                continue
+        known = [(index, job_id) for index, job_id in chosen if index < len(self._state.items)]
+        for index, _ in known:
+            self._state.items[index].is_decided = True
             if self._is_pending(index):
                 self._hold(index, decision)
-            else:
-                await self._relay(job_id, decision)
+        started = [job_id for index, job_id in known if not self._is_pending(index)]
+        await asyncio.gather(*(self._relay(job_id, decision) for job_id in started))
 
     def _hold(self, index: int, decision: Decision) -> None:
         self._relays.setdefault(index, []).append(decision)
