@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from api.engine_room import EngineRoom, NotKnown
@@ -11,10 +12,10 @@ from api.snapshots import BatchSnapshot, JobSnapshot
 from domain.batches import BatchApproval, BatchRejection
 from domain.errors import (
     AlreadyTerminal,
+    EngineAway,
     InvalidRequest,
     JobNotFound,
     NotReviewable,
-    QueueUnavailable,
     StorageUnavailable,
 )
 from domain.ids import batch_item, final_id, item_id, new_asset_token, revision_id
@@ -41,7 +42,7 @@ class Decisions:
     async def approve(self, job_id: str, approval: Approval) -> str:
         """Approve a draft; returns the final's id, the same for every approval of it.
 
-        Raises `NotReviewable`, `JobNotFound`, `QueueUnavailable`, and the planner's refusals.
+        Raises `NotReviewable`, `JobNotFound`, `EngineAway`, and the planner's refusals.
         """
         snapshot = await self._reader.job(job_id, fresh=True)
         if not _is_approved(snapshot):
@@ -76,6 +77,9 @@ class Decisions:
         chosen = job_ids if job_ids is not None else _awaiting(batch)
         outcomes = [_outcome(batch, job_id, decision) for job_id in chosen]
         decided = [o.job_id for o in outcomes if o.outcome in ("approved", "rejected")]
+        wanted = decision.final if isinstance(decision, Approval) else decision.revise
+        if wanted is not None:
+            await asyncio.gather(*(self._check_plan(job_id, wanted) for job_id in decided))
         if decided:
             await self._signal_batch(batch, decided, decision)
         return outcomes
@@ -140,7 +144,7 @@ class Decisions:
             return
         try:
             snapshot = await self._reader.job(job_id, fresh=True)
-        except QueueUnavailable:
+        except EngineAway:
             return
         review = snapshot.state.review
         if review is not None and review.problem:

@@ -26,7 +26,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from domain import names
 from domain.batches import BatchRequest, Milestone
-from domain.errors import InternalFailure, QueueUnavailable
+from domain.errors import EngineAway, InternalFailure, QueueUnavailable
 from domain.jobs import JobRequest, JobState, JobStatus
 from domain.reviews import ReviewState
 from workflows.image_batch import ImageBatchWorkflow
@@ -57,8 +57,8 @@ class NoAnswer(Exception):
 class EngineRoom:
     """Starts, reads and signals workflows.
 
-    Every method raises `QueueUnavailable` when the engine cannot be reached in time, and the
-    reading and signalling ones `NotKnown` for an id the engine does not have.
+    When the engine cannot be reached in time, starting raises `QueueUnavailable` and all else
+    `EngineAway`; reading and signalling raise `NotKnown` for an id the engine does not have.
     """
 
     def __init__(self, client: Client) -> None:
@@ -158,15 +158,8 @@ class EngineRoom:
         """Ask a workflow to cancel; on return that is durable."""
         await self._bounded(self._handle(workflow_id).cancel())
 
-    async def check(self) -> None:
-        """Raise `QueueUnavailable` unless the engine serves our namespace."""
-        await self._count_pollers()
-
     async def count_workers(self) -> int:
         """How many workers have polled the `darkroom` queue lately."""
-        return await self._count_pollers()
-
-    async def _count_pollers(self) -> int:
         request = DescribeTaskQueueRequest(
             namespace=self.client.namespace,
             task_queue=TaskQueue(name=names.TASK_QUEUE),
@@ -187,7 +180,9 @@ class EngineRoom:
             if isinstance(error, RPCError) and error.status is RPCStatusCode.INVALID_ARGUMENT:
                 raise InternalFailure("The job queue does not take this request.") from error
             self._withdraw(workflow_id)
-            raise _unavailable() from error
+            raise QueueUnavailable(
+                "The job queue does not answer; nothing was started. Try again soon."
+            ) from error
 
     def _withdraw(self, workflow_id: str) -> None:
         """Undo a start whose outcome is not known, since the caller is told that it failed."""
@@ -204,7 +199,7 @@ class EngineRoom:
                 )
             except NotKnown:
                 return
-            except QueueUnavailable:
+            except EngineAway:
                 continue
             logger.warning("withdrew a start that was answered 500 [id=%s]", workflow_id)
             return
@@ -215,9 +210,9 @@ class EngineRoom:
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 raise NotKnown from error
-            raise _unavailable() from error
+            raise _away() from error
         except (TimeoutError, RuntimeError) as error:
-            raise _unavailable() from error
+            raise _away() from error
 
 
 def _milestone(execution: WorkflowExecution) -> Milestone:
@@ -232,5 +227,5 @@ def _milestone(execution: WorkflowExecution) -> Milestone:
     )
 
 
-def _unavailable() -> QueueUnavailable:
-    return QueueUnavailable("The job queue does not answer; nothing was started. Try again soon.")
+def _away() -> EngineAway:
+    return EngineAway("The job queue does not answer; jobs that it took go on. Try again soon.")

@@ -7,7 +7,7 @@ import math
 from datetime import UTC, datetime
 
 from api.engine_room import EngineRoom
-from domain.errors import QueueUnavailable
+from domain.errors import EngineAway
 from domain.jobs import JobState, JobStatus
 
 _SAMPLE = 20
@@ -53,5 +53,5 @@ class Estimates:
     async def _fetch(self, recipe: str) -> None:
         try:
             self._seconds[recipe] = await self._engine.median_seconds(recipe, _SAMPLE)
-        except QueueUnavailable:
+        except EngineAway:
             self._fetched_at.pop(recipe, None)

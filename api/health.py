@@ -6,7 +6,7 @@ import asyncio
 
 from api.engine_room import EngineRoom
 from api.schemas import Health, PartHealth
-from domain.errors import QueueUnavailable, StorageUnavailable
+from domain.errors import EngineAway, StorageUnavailable
 from storage.objects import ObjectStore
 from version import VERSION
 
@@ -30,7 +30,7 @@ class HealthCheck:
     async def _engine_and_workers(self) -> list[PartHealth]:
         try:
             workers = await self._engine.count_workers()
-        except QueueUnavailable:
+        except EngineAway:
             return [_part("engine", "does not answer"), _part("worker", "not known")]
         return [_part("engine"), _part("worker", None if workers else "no worker is polling")]
 

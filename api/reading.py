@@ -22,9 +22,9 @@ from domain.batches import BatchItem, BatchRequest, BatchState
 from domain.errors import (
     BatchNotFound,
     Cancelled,
+    EngineAway,
     InternalFailure,
     JobNotFound,
-    QueueUnavailable,
     StorageUnavailable,
 )
 from domain.ids import BATCH_ID_PATTERN, JOB_ID_PATTERN, batch_item, final_id, predecessor
@@ -42,6 +42,7 @@ class _Snapshot(Protocol):
 S = TypeVar("S", bound=_Snapshot)
 
 _KEPT = 10_000
+_MANIFESTS_KEPT = 50
 _JOB_ID = re.compile(JOB_ID_PATTERN)
 _BATCH_ID = re.compile(BATCH_ID_PATTERN)
 _RUNNING = WorkflowExecutionStatus.RUNNING
@@ -112,16 +113,17 @@ class Reader:
         self._archive = archive
         self.interval_seconds = interval_seconds
         self._jobs: _Looks[JobSnapshot] = _Looks(self._look_at_job, interval_seconds)
+        self._manifests: OrderedDict[str, list[JobCard]] = OrderedDict()
         self._batches: _Looks[BatchSnapshot] = _Looks(self._look_at_batch, interval_seconds)
 
     async def job(self, job_id: str, *, fresh: bool = False) -> JobSnapshot:
-        """A job's snapshot; raises `JobNotFound`, `QueueUnavailable`."""
+        """A job's snapshot; raises `JobNotFound`, `EngineAway`."""
         if not _JOB_ID.match(job_id):
             raise _no_job(job_id)
         return await (self._jobs.fresh(job_id) if fresh else self._jobs.get(job_id))
 
     async def batch(self, batch_id: str, *, fresh: bool = False) -> BatchSnapshot:
-        """A batch's snapshot; raises `BatchNotFound`, `QueueUnavailable`."""
+        """A batch's snapshot; raises `BatchNotFound`, `EngineAway`."""
         if not _BATCH_ID.match(batch_id):
             raise _no_batch(batch_id)
         return await (self._batches.fresh(batch_id) if fresh else self._batches.get(batch_id))
@@ -137,11 +139,17 @@ class Reader:
             await asyncio.sleep(min(self.interval_seconds, left))
 
     async def _look_at_job(self, job_id: str) -> JobSnapshot:
+        unstarted = await self._unstarted(job_id)
+        if unstarted is not None:
+            return unstarted
         try:
             description = await self._engine.describe(job_id)
         except NotKnown:
             return await self._unknown_job(job_id)
-        except QueueUnavailable:
+        except EngineAway:
+            last = self._jobs.last(job_id)
+            if last is not None:
+                return last
             record = await self._archived_job(job_id)
             if record is None:
                 raise
@@ -195,6 +203,27 @@ class Reader:
         draft_id = predecessor(job_id)
         if draft_id is not None:
             return await self._promised(job_id, draft_id)
+        return await self._not_started(job_id)
+
+    async def _unstarted(self, job_id: str) -> JobSnapshot | None:
+        """An image of a batch that has not started, by the batch alone: there may be hundreds."""
+        place, last = batch_item(job_id), self._jobs.last(job_id)
+        is_started = last is not None and last.state.status is not JobStatus.PENDING
+        if place is None or is_started or predecessor(job_id) is not None:
+            return None
+        try:
+            batch = await self.batch(place[0])
+        except (BatchNotFound, EngineAway):
+            return last
+        if place[1] >= len(batch.state.items):
+            raise _no_job(job_id)
+        if batch.state.items[place[1]].status is not JobStatus.PENDING:
+            return None
+        card = (await self._cards(batch))[place[1]]
+        return JobSnapshot(job_id, card, JobState(status=JobStatus.PENDING), is_final=False)
+
+    async def _not_started(self, job_id: str) -> JobSnapshot:
+        """An image of a batch that is just being started, or was cancelled before it could be."""
         place = batch_item(job_id)
         if place is None:
             raise _no_job(job_id)
@@ -202,16 +231,25 @@ class Reader:
             batch = await self.batch(place[0])
         except BatchNotFound:
             raise _no_job(job_id) from None
-        requests = await self._archive.read_manifest(place[0])
-        if requests is None or place[1] >= len(requests):
-            raise _no_job(job_id)
-        item = batch.state.items[place[1]]
         state = JobState(status=JobStatus.PENDING)
-        if item.status is JobStatus.FAILED:
+        if batch.state.items[place[1]].status is JobStatus.FAILED:
             error = JobError.of(Cancelled("The job was cancelled before it started."))
             state = state.failed(error, batch.state.completed_at or batch.created_at)
-        card = requests[place[1]].card(batch.created_at)
+        card = (await self._cards(batch))[place[1]]
         return JobSnapshot(job_id, card, state, is_final=False)
+
+    async def _cards(self, batch: BatchSnapshot) -> list[JobCard]:
+        """The cards of a batch's images, from its manifest, kept for the batches asked of last."""
+        cards = self._manifests.get(batch.batch_id)
+        if cards is None:
+            requests = await self._archive.read_manifest(batch.batch_id)
+            if requests is None:
+                raise _no_batch(batch.batch_id)
+            cards = [request.card(batch.created_at) for request in requests]
+            self._manifests[batch.batch_id] = cards
+            while len(self._manifests) > _MANIFESTS_KEPT:
+                self._manifests.popitem(last=False)
+        return cards
 
     async def _promised(self, job_id: str, draft_id: str) -> JobSnapshot:
         """A final or next round that was named to its caller and is not started yet.
@@ -268,6 +306,11 @@ class Reader:
             description = await self._engine.describe(batch_id)
         except NotKnown:
             return await self._archived_batch(batch_id)
+        except EngineAway:
+            last = self._batches.last(batch_id)
+            if last is None:
+                raise
+            return last
         request: BatchRequest = await description.memo_value(MEMO_CARD, type_hint=BatchRequest)
         is_running = description.status is _RUNNING
         state = await (

@@ -14,6 +14,7 @@ from api.snapshots import JobSnapshot
 from domain.batches import BatchRequest
 from domain.errors import (
     DeadlineExceeded,
+    EngineAway,
     InvalidRequest,
     JobFailure,
     QueueUnavailable,
@@ -129,7 +130,7 @@ class Submissions:
             left = deadline - asyncio.get_running_loop().time()
             try:
                 return await self._reader.finished_job(job_id, left)
-            except QueueUnavailable:
+            except EngineAway:
                 if left <= 0:
                     raise
                 await asyncio.sleep(self._reader.interval_seconds)

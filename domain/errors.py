@@ -137,6 +137,16 @@ class QueueUnavailable(Refusal):
     retry_after_seconds = 5
 
 
+class EngineAway(Refusal):
+    """Where a job stands cannot be asked now, nor a decision be taken; the job goes on.
+
+    Not 500: deployed clients would make the image again.
+    """
+
+    code, title, http_status = "status_unavailable", "The status is unavailable", 503
+    retry_after_seconds = 2
+
+
 class JobFailure(DarkroomError):
     """A job ends, or an attempt at it does, without an image."""
 

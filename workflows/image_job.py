@@ -144,18 +144,20 @@ class ImageJobWorkflow:
     async def _review(self) -> None:
         """Carry out the first decision that can be, or let the review expire."""
         decision = await self._next_decision()
+        followed: dict[str, str] | None = {}
         if isinstance(decision, Approval):
-            started = await self._start_final(decision)
+            followed = await self._start_final(decision)
             state = ReviewState.APPROVED
         elif isinstance(decision, Rejection):
-            started = decision.revise is None or await self._start_revision(decision.revise)
+            followed = await self._start_revision(decision) if decision.revise else {}
             state = ReviewState.REJECTED
         else:
-            started, state = True, ReviewState.EXPIRED
-        if not started or self._state.review is None:
+            state = ReviewState.EXPIRED
+        if followed is None or self._state.review is None:
             self._tell()
             return
-        self._state.review = self._state.review.decide(state, workflow.now(), decision)
+        review = self._state.review.decide(state, workflow.now(), decision)
+        self._state = self._state.model_copy(update={"review": review, **followed})
         self._publish()
         await self._archive()
         await self._announce()
@@ -173,27 +175,23 @@ class ImageJobWorkflow:
             return None
         return self._decisions.popleft()
 
-    async def _start_final(self, approval: Approval) -> bool:
+    async def _start_final(self, approval: Approval) -> dict[str, str] | None:
         job_id = final_id(workflow.info().workflow_id)
         planned = workflow.execute_activity_method(
             PlanActivities.plan_final,
             args=[self._draft(), approval.final or FinalChoices()],
             **policies.PLAN,
         )
-        if not await self._start_successor(planned, job_id):
-            return False
-        self._state.final_job_id = job_id
-        return True
+        return {"final_job_id": job_id} if await self._start_successor(planned, job_id) else None
 
-    async def _start_revision(self, revise: Revision) -> bool:
+    async def _start_revision(self, rejection: Rejection) -> dict[str, str] | None:
         job_id = revision_id(workflow.info().workflow_id)
         planned = workflow.execute_activity_method(
-            PlanActivities.plan_revision, args=[self._draft(), revise], **policies.PLAN
+            PlanActivities.plan_revision,
+            args=[self._draft(), rejection.revise or Revision()],
+            **policies.PLAN,
         )
-        if not await self._start_successor(planned, job_id):
-            return False
-        self._state.revision_job_id = job_id
-        return True
+        return {"revision_job_id": job_id} if await self._start_successor(planned, job_id) else None
 
     async def _start_successor(self, planned: Awaitable[JobRequest], job_id: str) -> bool:
         """Start the job that follows this draft; False when what was wished is refused."""

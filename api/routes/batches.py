@@ -17,7 +17,7 @@ from api.schemas import (
     DecisionOutcome,
 )
 from api.services import At, Served
-from domain.errors import AlreadyTerminal, BatchNotFound, QueueUnavailable
+from domain.errors import AlreadyTerminal, BatchNotFound, EngineAway, StorageUnavailable
 
 router = APIRouter(prefix="/batches", tags=["batches"])
 
@@ -25,7 +25,7 @@ router = APIRouter(prefix="/batches", tags=["batches"])
 @router.get(
     "/{batch_id}",
     response_model=BatchStatusAnswer,
-    responses=declare(BatchNotFound, QueueUnavailable),
+    responses=declare(BatchNotFound, EngineAway, StorageUnavailable),
 )
 async def batch_status(batch_id: str, to: Served, at: At) -> BatchStatusAnswer:
     """Where a batch and each of its images stand."""
@@ -36,7 +36,7 @@ async def batch_status(batch_id: str, to: Served, at: At) -> BatchStatusAnswer:
     "/{batch_id}/approve",
     status_code=202,
     response_model=BatchDecisionAnswer,
-    responses=declare(*REFUSALS, BatchNotFound, QueueUnavailable),
+    responses=declare(*REFUSALS, BatchNotFound, EngineAway, StorageUnavailable),
 )
 async def approve_batch(
     batch_id: str,
@@ -51,7 +51,7 @@ async def approve_batch(
     "/{batch_id}/reject",
     status_code=202,
     response_model=BatchDecisionAnswer,
-    responses=declare(*REFUSALS, BatchNotFound, QueueUnavailable),
+    responses=declare(*REFUSALS, BatchNotFound, EngineAway, StorageUnavailable),
 )
 async def reject_batch(
     batch_id: str,
@@ -66,7 +66,7 @@ async def reject_batch(
     "/{batch_id}",
     status_code=202,
     response_model=BatchStatusAnswer,
-    responses=declare(BatchNotFound, AlreadyTerminal, QueueUnavailable),
+    responses=declare(BatchNotFound, AlreadyTerminal, EngineAway, StorageUnavailable),
 )
 async def cancel_batch(batch_id: str, to: Served, at: At) -> BatchStatusAnswer:
     """Cancel what the batch has not finished; images that are made stay."""

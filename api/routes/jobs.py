@@ -17,7 +17,13 @@ from api.schemas import (
     RejectionAnswer,
 )
 from api.services import At, Served
-from domain.errors import AlreadyTerminal, JobNotFound, NotReviewable, QueueUnavailable
+from domain.errors import (
+    AlreadyTerminal,
+    EngineAway,
+    JobNotFound,
+    NotReviewable,
+    StorageUnavailable,
+)
 from domain.jobs import JobStatus
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
@@ -29,7 +35,7 @@ _ADDRESSES_KEPT = 4
 @router.get(
     "/{job_id}",
     response_model=ImageJobStatusResponse,
-    responses=declare(JobNotFound, QueueUnavailable),
+    responses=declare(JobNotFound, EngineAway, StorageUnavailable),
 )
 async def job_status(job_id: str, to: Served, at: At) -> Response:
     """Where a job stands; once it is terminal, its result."""
@@ -46,7 +52,7 @@ async def job_status(job_id: str, to: Served, at: At) -> Response:
     "/{job_id}/approve",
     status_code=202,
     response_model=ApprovalAnswer,
-    responses=declare(*REFUSALS, JobNotFound, NotReviewable, QueueUnavailable),
+    responses=declare(*REFUSALS, JobNotFound, NotReviewable, EngineAway, StorageUnavailable),
 )
 async def approve_job(
     job_id: str, to: Served, at: At, body: Annotated[ApproveBody, Body(default_factory=ApproveBody)]
@@ -66,7 +72,7 @@ async def approve_job(
     "/{job_id}/reject",
     status_code=202,
     response_model=RejectionAnswer,
-    responses=declare(*REFUSALS, JobNotFound, NotReviewable, QueueUnavailable),
+    responses=declare(*REFUSALS, JobNotFound, NotReviewable, EngineAway, StorageUnavailable),
 )
 async def reject_job(
     job_id: str, to: Served, at: At, body: Annotated[RejectBody, Body(default_factory=RejectBody)]
@@ -86,13 +92,13 @@ async def reject_job(
     "/{job_id}/cancel",
     status_code=202,
     response_model=ImageJobStatusResponse,
-    responses=declare(JobNotFound, AlreadyTerminal, QueueUnavailable),
+    responses=declare(JobNotFound, AlreadyTerminal, EngineAway, StorageUnavailable),
 )
 @router.delete(
     "/{job_id}",
     status_code=202,
     response_model=ImageJobStatusResponse,
-    responses=declare(JobNotFound, AlreadyTerminal, QueueUnavailable),
+    responses=declare(JobNotFound, AlreadyTerminal, EngineAway, StorageUnavailable),
 )
 async def cancel_job(job_id: str, to: Served, at: At) -> ImageJobStatusResponse:
     """Cancel a job that has not ended; answers where it stands then."""
