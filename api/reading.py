@@ -178,7 +178,10 @@ class Reader:
         record = await self._archived_job(job_id)
         if record is None:
             return told
-        return record.state.model_copy(update={"review": told.review or record.state.review})
+        noted = record.state.review
+        if told.review is None or (noted and noted.state is told.review.state):
+            return record.state
+        return record.state.model_copy(update={"review": told.review})
 
     async def _closed(self, job_id: str, description: WorkflowExecutionDescription) -> JobState:
         if description.status is WorkflowExecutionStatus.COMPLETED:
