@@ -142,7 +142,7 @@ async def _prepare(store: objects.ObjectStore) -> None:
     try:
         await store.ensure_bucket()
     except StorageUnavailable as error:
-        logger.warning("%s", error.message)
+        logger.warning("%s", error)
 
 
 async def _shut_down(workers: Iterable[Worker]) -> None:

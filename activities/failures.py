@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -10,6 +11,8 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from domain.errors import JobFailure, Refusal
 from domain.jobs import JobError, Progress
+
+logger = logging.getLogger("darkroom.worker")
 
 
 def as_application_error(
@@ -40,6 +43,7 @@ def translated() -> Iterator[None]:
     try:
         yield
     except JobFailure as failure:
+        logger.warning("%s", failure)
         raise as_application_error(failure) from failure
     except Refusal as refusal:
         raise ApplicationError(refusal.message, type=refusal.code, non_retryable=True) from refusal

@@ -18,7 +18,7 @@ from pipeline.rendering import Renderer, attempt_of
 _PATIENCE_SECONDS = 15 * 60.0
 _PATIENCE_WITH_FALLBACK_SECONDS = 60.0
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("darkroom.worker")
 
 
 class RenderActivities:
@@ -35,6 +35,7 @@ class RenderActivities:
             try:
                 rendered = await self._renderer.render(order, beat.report)
             except JobFailure as failure:
+                logger.warning("render failed [job=%s]: %s", order.job_id, failure)
                 raise _failed(order, beat, tried_at, failure) from failure
             except Exception as error:
                 logger.exception("render failed unexpectedly [job=%s]", order.job_id)

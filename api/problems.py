@@ -87,8 +87,7 @@ def install(app: FastAPI) -> None:
 
 async def _ours(request: Request, error: Exception) -> Response:
     if isinstance(error, StorageUnavailable):
-        logger.warning("%s", error.message)
-        return answer(StorageUnavailable("The image store does not answer. Try again soon."))
+        logger.warning("%s", error)
     if not isinstance(error, DarkroomError):
         return await _unexpected(request, error)
     return answer(error)

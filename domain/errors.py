@@ -162,13 +162,19 @@ class JobFailure(DarkroomError):
         billed: Billed = Billed.NO,
         retry_after_seconds: float | None = None,
         flagged: str | None = None,
+        context: str | None = None,
     ) -> None:
         super().__init__(message)
+        self.context = context
+        """For logs only: what callers need not see, such as keys."""
         self.provider = provider
         self.billed = billed
         self.retry_after_seconds = retry_after_seconds
         self.flagged = flagged
         """What was refused: `prompt`, `reference` or `output`."""
+
+    def __str__(self) -> str:
+        return f"{self.message} [{self.context}]" if self.context else self.message
 
 
 class ContentRejected(JobFailure):

@@ -49,7 +49,7 @@ class ObjectStore:
     """Puts and gets in one bucket.
 
     Every method raises `StorageUnavailable` when the store does not answer or refuses; its
-    message names bucket and key, never an address or a credential.
+    context, for logs, names bucket and key, never an address or a credential.
     """
 
     def __init__(self, client: S3Client, bucket: str) -> None:
@@ -115,7 +115,7 @@ class ObjectStore:
         try:
             await self._run("check", "", partial(self._client.head_bucket, Bucket=self._bucket))
         except ObjectMissing:
-            raise StorageUnavailable(f"the bucket does not exist [bucket={self._bucket}]") from None
+            raise self._unavailable("the bucket does not exist", "check", "") from None
 
     async def ensure_bucket(self) -> None:
         """Create the bucket where it does not exist yet."""
@@ -131,8 +131,7 @@ class ObjectStore:
         except ClientError as error:
             raise self._translated(verb, key, error) from error
         except (BotoCoreError, OSError) as error:
-            message = f"the image store does not answer [{verb}, bucket={self._bucket}, key={key}]"
-            raise StorageUnavailable(message) from error
+            raise self._unavailable("no answer", verb, key) from error
 
     def _translated(self, verb: str, key: str, error: ClientError) -> Exception:
         code = error.response.get("Error", {}).get("Code", "")
@@ -140,8 +139,12 @@ class ObjectStore:
             return ObjectMissing(key)
         if code in ("InvalidRange", "416"):
             return InvalidRange(key)
+        return self._unavailable(code, verb, key)
+
+    def _unavailable(self, reason: str, verb: str, key: str) -> StorageUnavailable:
         return StorageUnavailable(
-            f"the image store refused [{verb}, bucket={self._bucket}, key={key}, code={code}]"
+            "The image store does not answer.",
+            context=f"{reason}: {verb}, bucket={self._bucket}, key={key}",
         )
 
 

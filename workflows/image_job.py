@@ -265,4 +265,5 @@ class ImageJobWorkflow:
 
     def _tell(self) -> None:
         """The story as the Temporal Web UI shows it."""
-        workflow.set_current_details(details_of(self._request, self._state))
+        namespace = workflow.info().namespace
+        workflow.set_current_details(details_of(self._request, self._state, namespace))

@@ -6,8 +6,8 @@ from domain.batches import BatchRequest, BatchState
 from domain.jobs import JobRequest, JobState
 
 
-def details_of(request: JobRequest, state: JobState) -> str:
-    """A job for an editor: stage, review, what follows it."""
+def details_of(request: JobRequest, state: JobState, namespace: str) -> str:
+    """A job for an editor: stage, review, and links to what belongs to it."""
     spec, first = request.spec, request.targets[0]
     lines = [
         f"**{state.status}** · {state.stage} · {state.progress_percentage} %",
@@ -29,7 +29,11 @@ def details_of(request: JobRequest, state: JobState) -> str:
         "Final": state.final_job_id,
         "Next round": state.revision_job_id,
     }
-    lines += [f"{title}: `{job_id}`" for title, job_id in related.items() if job_id]
+    lines += [
+        f"{title}: [{job_id}](/namespaces/{namespace}/workflows/{job_id})"
+        for title, job_id in related.items()
+        if job_id
+    ]
     return "\n\n".join(lines)
 
 
