@@ -98,11 +98,15 @@ def new_worker(client: Client, store: objects.ObjectStore, settings: Settings) -
     """Run all workers, without a workflow cache, around a block; yields the fake provider."""
 
     @asynccontextmanager
-    async def running_workers(provider: FakeProvider | None = None) -> AsyncIterator[FakeProvider]:
+    async def running_workers(
+        provider: FakeProvider | None = None, *, cached_workflows: int = 0
+    ) -> AsyncIterator[FakeProvider]:
         fake = provider or FakeProvider()
         providers: dict[str, Provider] = {"studio": fake}
         async with AsyncExitStack() as stack:
-            for worker in build_workers(client, settings, store, providers, cached_workflows=0):
+            for worker in build_workers(
+                client, settings, store, providers, cached_workflows=cached_workflows
+            ):
                 await stack.enter_async_context(worker)
             yield fake
 

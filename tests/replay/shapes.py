@@ -1,0 +1,257 @@
+"""The stories whose histories are golden: one for every path a job or batch can take.
+
+Each is played on a real server; what is replayed later are the files in `histories/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+
+from temporalio.client import Client, WorkflowHandle
+
+from domain.batches import BatchApproval, BatchFlow, BatchState
+from domain.errors import ContentRejected, ProviderUnavailable
+from domain.ids import final_id, item_id
+from domain.jobs import JobState, JobStatus
+from domain.reviews import Approval, FinalChoices, Rejection, ReviewState, Revision
+from domain.sizes import Quality
+from domain.wishes import Wish
+from pipeline.planning import Planner
+from providers.base import Order, Report
+from tests.fakes import FakeProvider, Gate
+from tests.waiting import eventually
+from tests.workflows.conftest import BatchStarter, start_job
+from workflows.image_batch import ImageBatchWorkflow
+from workflows.image_job import ImageJobWorkflow
+
+Handle = WorkflowHandle[object, object]
+
+
+@dataclass
+class Stage:
+    """What a story is played with."""
+
+    client: Client
+    planner: Planner
+    start_batch: BatchStarter
+    new_worker: Callable[..., AbstractAsyncContextManager[FakeProvider]]
+
+
+Story = Callable[[Stage], Awaitable[str]]
+"""Plays a story; returns the id of the workflow whose history it is."""
+
+
+def _wish(quality: Quality) -> Wish:
+    return Wish(prompt="a lighthouse", quality=quality, width=64, height=64, seed=7)
+
+
+async def _awaits_review(client: Client, job_id: str) -> None:
+    async def look() -> bool:
+        job = client.get_workflow_handle_for(ImageJobWorkflow.run, job_id)
+        return (await job.query(ImageJobWorkflow.status)).awaits_review
+
+    await eventually(look, "the draft awaits review")
+
+
+async def _closed(client: Client, workflow_id: str) -> None:
+    async def look() -> bool:
+        return (await client.get_workflow_handle(workflow_id).describe()).close_time is not None
+
+    await eventually(look, "the workflow is closed")
+
+
+async def plain_job(stage: Stage) -> str:
+    async with stage.new_worker():
+        job = await start_job(stage.client, stage.planner.job(_wish(Quality.STANDARD)))
+        await _closed(stage.client, job.id)
+    return job.id
+
+
+async def fallen_back_job(stage: Stage) -> str:
+    async def refuse_first(order: Order, report: Report) -> None:
+        if order.model != "other":
+            raise ContentRejected("not here", provider="studio")
+
+    request = stage.planner.job(_wish(Quality.STANDARD))
+    request.targets.append(request.targets[0].model_copy(update={"model": "other"}))
+    async with stage.new_worker(FakeProvider(refuse_first)):
+        job = await start_job(stage.client, request)
+        await _closed(stage.client, job.id)
+    return job.id
+
+
+async def failed_job(stage: Stage) -> str:
+    async def refuse(order: Order, report: Report) -> None:
+        raise ContentRejected("not that", provider="studio", flagged="prompt")
+
+    async with stage.new_worker(FakeProvider(refuse)):
+        job = await start_job(stage.client, stage.planner.job(_wish(Quality.DRAFT)))
+        await _closed(stage.client, job.id)
+    return job.id
+
+
+async def retried_job(stage: Stage) -> str:
+    calls = 0
+
+    async def fail_once(order: Order, report: Report) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise ProviderUnavailable("down", provider="studio", retry_after_seconds=0.05)
+
+    async with stage.new_worker(FakeProvider(fail_once)):
+        job = await start_job(stage.client, stage.planner.job(_wish(Quality.STANDARD)))
+        await _closed(stage.client, job.id)
+    return job.id
+
+
+async def cancelled_job(stage: Stage) -> str:
+    gate = Gate()
+    async with stage.new_worker(FakeProvider(gate)):
+        job = await start_job(stage.client, stage.planner.job(_wish(Quality.DRAFT)))
+        await gate.reached.wait()
+        await job.cancel()
+        await _closed(stage.client, job.id)
+    return job.id
+
+
+async def _draft(stage: Stage) -> WorkflowHandle[ImageJobWorkflow, JobState]:
+    job = await start_job(stage.client, stage.planner.job(_wish(Quality.DRAFT)))
+    await _awaits_review(stage.client, job.id)
+    return job
+
+
+async def approved_draft(stage: Stage) -> str:
+    async with stage.new_worker():
+        job = await _draft(stage)
+        await job.signal(ImageJobWorkflow.approve, Approval(reviewer="ann"))
+        await _closed(stage.client, job.id)
+    return job.id
+
+
+async def approved_early(stage: Stage) -> str:
+    job = await start_job(stage.client, stage.planner.job(_wish(Quality.DRAFT)))
+    await job.signal(ImageJobWorkflow.approve, Approval(reviewer="ann"))
+    async with stage.new_worker():
+        await _closed(stage.client, job.id)
+    return job.id
+
+
+async def final_of_a_draft(stage: Stage) -> str:
+    async with stage.new_worker():
+        job = await _draft(stage)
+        await job.signal(ImageJobWorkflow.approve, Approval())
+        await _closed(stage.client, job.id)
+        await _closed(stage.client, final_id(job.id))
+    return final_id(job.id)
+
+
+async def refused_approval(stage: Stage) -> str:
+    async with stage.new_worker():
+        job = await _draft(stage)
+        impossible = Approval(final=FinalChoices(model="no-such-model"))
+        await job.signal(ImageJobWorkflow.approve, impossible)
+        await job.signal(ImageJobWorkflow.reject, Rejection(comment="then not"))
+        await _closed(stage.client, job.id)
+    return job.id
+
+
+async def revised_draft(stage: Stage) -> str:
+    async with stage.new_worker():
+        job = await _draft(stage)
+        revise = Revision(prompt="a lighthouse in fog")
+        await job.signal(ImageJobWorkflow.reject, Rejection(revise=revise))
+        await _closed(stage.client, job.id)
+    return job.id
+
+
+async def cancelled_review(stage: Stage) -> str:
+    async with stage.new_worker():
+        job = await _draft(stage)
+        await job.cancel()
+        await _closed(stage.client, job.id)
+    return job.id
+
+
+async def job_with_webhook(stage: Stage) -> str:
+    request = stage.planner.job(_wish(Quality.STANDARD)).model_copy(
+        update={"webhook_url": "http://127.0.0.1:9/hook"}
+    )
+    async with stage.new_worker():
+        job = await start_job(stage.client, request)
+        await _closed(stage.client, job.id)
+        await stage.client.get_workflow_handle(f"webhook-{job.id}.job.completed").terminate()
+    return job.id
+
+
+async def batch_of_finals(stage: Stage) -> str:
+    async with stage.new_worker(cached_workflows=100):
+        batch = await stage.start_batch(30, max_concurrency=8, flow=BatchFlow.FINAL_ONLY)
+        await _closed(stage.client, batch.id)
+    return batch.id
+
+
+async def approved_batch(stage: Stage) -> str:
+    async with stage.new_worker(cached_workflows=100):
+        batch = await stage.start_batch(3)
+
+        async def look() -> bool:
+            state: BatchState = await batch.query(ImageBatchWorkflow.status)
+            return all(item.review is ReviewState.AWAITING for item in state.items)
+
+        await eventually(look, "all drafts await review")
+        await batch.signal(ImageBatchWorkflow.approve, BatchApproval(reviewer="ann"))
+        await _closed(stage.client, batch.id)
+    return batch.id
+
+
+async def cancelled_batch(stage: Stage) -> str:
+    gate = Gate()
+    async with stage.new_worker(FakeProvider(gate)):
+        batch = await stage.start_batch(4, max_concurrency=2, flow=BatchFlow.FINAL_ONLY)
+        await gate.reached.wait()
+        await batch.cancel()
+        await _closed(stage.client, batch.id)
+    return batch.id
+
+
+async def batch_with_a_terminated_job(stage: Stage) -> str:
+    gate = Gate()
+    async with stage.new_worker(FakeProvider(gate)):
+        batch = await stage.start_batch(2, flow=BatchFlow.FINAL_ONLY)
+
+        async def look() -> bool:
+            state: BatchState = await batch.query(ImageBatchWorkflow.status)
+            return state.items[0].status is JobStatus.QUEUED
+
+        await eventually(look, "the first image has started")
+        await gate.reached.wait()
+        await stage.client.get_workflow_handle(item_id(batch.id, 0)).terminate()
+        gate.open()
+        await _closed(stage.client, batch.id)
+    return batch.id
+
+
+STORIES: dict[str, Story] = {
+    story.__name__.replace("_", "-"): story
+    for story in (
+        plain_job,
+        fallen_back_job,
+        failed_job,
+        retried_job,
+        cancelled_job,
+        approved_draft,
+        approved_early,
+        final_of_a_draft,
+        refused_approval,
+        revised_draft,
+        cancelled_review,
+        job_with_webhook,
+        batch_of_finals,
+        approved_batch,
+        cancelled_batch,
+        batch_with_a_terminated_job,
+    )
+}
