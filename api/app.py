@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 
 from fastapi import FastAPI
 
@@ -51,4 +52,5 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for module in (images, jobs, batches, files):
         app.include_router(module.router, prefix=API)
     app.include_router(health.router)
+    app.openapi = cache(lambda: problems.document(app))  # type: ignore[method-assign]
     return app

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -22,32 +24,42 @@ class BodyLimits:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        if headers.get("content-length", "0").isdigit():
-            declared = int(headers.get("content-length", "0"))
-            if declared > self._max_bytes:
-                await answer(self._too_large())(scope, receive, send)
-                return
+        if int(headers.get("content-length", "0")) > self._max_bytes:
+            await answer(self._too_large())(scope, receive, send)
+            return
         if _has_body(headers) and not _is_json(headers):
             refused = UnsupportedMediaType("Send JSON, with 'Content-Type: application/json'.")
             await answer(refused)(scope, receive, send)
             return
-        await self._app(scope, self._counted(receive), send)
+        read = await self._read(receive)
+        if read is None:
+            await answer(self._too_large())(scope, receive, send)
+            return
+        await self._app(scope, _again(read, receive), send)
 
-    def _counted(self, receive: Receive) -> Receive:
-        seen = 0
-
-        async def counted() -> Message:
-            nonlocal seen
+    async def _read(self, receive: Receive) -> list[Message] | None:
+        """The request's messages, or None as soon as they are too many bytes."""
+        messages, seen = [], 0
+        while True:
             message = await receive()
+            messages.append(message)
             seen += len(message.get("body", b""))
             if seen > self._max_bytes:
-                raise self._too_large()
-            return message
-
-        return counted
+                return None
+            if not message.get("more_body", False):
+                return messages
 
     def _too_large(self) -> BodyTooLarge:
         return BodyTooLarge(f"The body is over {self._max_bytes} bytes; send fewer images.")
+
+
+def _again(messages: list[Message], receive: Receive) -> Receive:
+    waiting = deque(messages)
+
+    async def replay() -> Message:
+        return waiting.popleft() if waiting else await receive()
+
+    return replay
 
 
 def _has_body(headers: Headers) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
@@ -25,6 +27,8 @@ from domain.errors import (
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:darkroom:error:"
 _MAX_FIELDS = 20
+_FRAMEWORKS_OWN = "HTTPValidationError"
+_SCHEMA = "#/components/schemas/Problem"
 
 logger = logging.getLogger("darkroom.api")
 
@@ -61,7 +65,10 @@ def declare(*kinds: type[DarkroomError]) -> dict[int | str, dict[str, Any]]:
     for kind in kinds:
         entry = declared.setdefault(
             kind.http_status,
-            {"model": Problem, "description": "", "content": {MEDIA_TYPE: {"examples": {}}}},
+            {
+                "description": "",
+                "content": {MEDIA_TYPE: {"schema": {"$ref": _SCHEMA}, "examples": {}}},
+            },
         )
         entry["description"] = ", ".join(filter(None, (entry["description"], f"`{kind.code}`")))
         entry["content"][MEDIA_TYPE]["examples"][kind.code] = {
@@ -75,6 +82,29 @@ def declare(*kinds: type[DarkroomError]) -> dict[int | str, dict[str, Any]]:
             },
         }
     return declared
+
+
+def document(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document, with problems for errors and nothing that no route answers."""
+    made = get_openapi(
+        title=app.title,
+        version=app.version,
+        summary=app.summary,
+        description=app.description,
+        routes=app.routes,
+    )
+    for path in made["paths"].values():
+        for operation in path.values():
+            answers = operation["responses"]
+            if _FRAMEWORKS_OWN in json.dumps(answers.get("422", {})):
+                del answers["422"]
+    schemas = made["components"]["schemas"]
+    for name in (_FRAMEWORKS_OWN, "ValidationError"):
+        schemas.pop(name, None)
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas.update(problem.pop("$defs"))
+    schemas["Problem"] = problem
+    return made
 
 
 def install(app: FastAPI) -> None:

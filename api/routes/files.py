@@ -20,9 +20,9 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 _SHOWN = frozenset(CONTENT_TYPES.values())
 
 
-@router.api_route(
+@router.head("/{key:path}", include_in_schema=False)
+@router.get(
     "/{key:path}",
-    methods=["GET", "HEAD"],
     response_class=Response,
     responses={
         200: {"content": {kind: {} for kind in sorted(_SHOWN)}, "description": "The image"},

@@ -21,15 +21,12 @@ from api.submitting import batch_job_ids
 from domain.errors import (
     BodyTooLarge,
     CapabilityMissing,
-    ContentRejected,
-    DeadlineExceeded,
-    InvalidOutput,
+    EngineAway,
     InvalidRequest,
+    JobFailure,
     ModelShutDown,
     ProviderNotConfigured,
-    ProviderUnavailable,
     QueueUnavailable,
-    StorageUnavailable,
     UnsupportedMediaType,
 )
 from domain.jobs import JobStatus
@@ -91,14 +88,7 @@ async def batch_generate(
 @router.post(
     "/generate",
     response_model=GenerateAnswer,
-    responses=declare(
-        *REFUSALS,
-        ContentRejected,
-        ProviderUnavailable,
-        InvalidOutput,
-        StorageUnavailable,
-        DeadlineExceeded,
-    ),
+    responses=declare(*REFUSALS, *JobFailure.__subclasses__(), EngineAway),
 )
 async def generate(
     body: ImageRequest, to: Served, at: At, blog_id: BlogId = None, blog_job_id: BlogId = None
