@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 from temporalio import activity
 
 from domain.jobs import Attempt, Progress
 from domain.renders import RenderOrder
+
+T = TypeVar("T")
 
 BEAT_SECONDS = 0.5
 
@@ -72,6 +75,18 @@ async def alive(send: Callable[[], None] = activity.heartbeat) -> AsyncIterator[
         yield
     finally:
         task.cancel()
+
+
+async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
+    """Do work that a cancel comes too late for; only a worker's shutdown interrupts it."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        if activity.is_worker_shutdown():
+            task.cancel()
+            raise
+        return await task
 
 
 @asynccontextmanager

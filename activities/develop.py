@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from temporalio import activity
 
-from activities.beating import alive
+from activities.beating import alive, to_the_end
 from activities.failures import translated
 from domain.batches import BatchRecord
 from domain.jobs import JobRecord, JobState
@@ -22,10 +22,10 @@ class DevelopActivities:
 
     @activity.defn
     async def develop(self, order: DevelopOrder) -> JobState:
-        """The job's state once its assets and its record are stored."""
+        """The job's state once its assets and its record are stored; a cancel comes too late."""
         async with alive():
             with translated():
-                return await self._developer.develop(order)
+                return await to_the_end(self._developer.develop(order))
 
     @activity.defn
     async def archive_job(self, record: JobRecord) -> None:
