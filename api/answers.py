@@ -119,7 +119,7 @@ def batch_answer(snapshot: BatchSnapshot, at: Addresses) -> BatchStatusAnswer:
         batch_id=snapshot.batch_id,
         status=state.status,
         progress_percentage=state.progress_percentage,
-        created_at=snapshot.created_at,
+        created_at=request.created_at,
         completed_at=state.completed_at,
         workflow=request.flow,
         total_images=request.total_images,

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import statistics
 from collections.abc import Awaitable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from temporalio.api.enums.v1 import TaskQueueType
@@ -69,7 +69,7 @@ class EngineRoom:
 
     async def start_job(self, job_id: str, request: JobRequest) -> None:
         """Accept a job, with one engine call; on return it is durable."""
-        options = job_options(request, datetime.now(UTC))
+        options = job_options(request)
         start = self.client.start_workflow(
             ImageJobWorkflow.run,
             request,
@@ -81,7 +81,7 @@ class EngineRoom:
 
     async def start_batch(self, batch_id: str, request: BatchRequest) -> None:
         """Accept a batch whose manifest is stored."""
-        options = batch_options(request, datetime.now(UTC))
+        options = batch_options(request)
         start = self.client.start_workflow(
             ImageBatchWorkflow.run,
             request,

@@ -237,7 +237,7 @@ class Reader:
         state = JobState(status=JobStatus.PENDING)
         if batch.state.items[place[1]].status is JobStatus.FAILED:
             error = JobError.of(Cancelled("The job was cancelled before it started."))
-            state = state.failed(error, batch.state.completed_at or batch.created_at)
+            state = state.failed(error, batch.state.completed_at or batch.request.created_at)
         card = (await self._cards(batch))[place[1]]
         return JobSnapshot(job_id, card, state, is_final=False)
 
@@ -248,7 +248,7 @@ class Reader:
             requests = await self._archive.read_manifest(batch.batch_id)
             if requests is None:
                 raise _no_batch(batch.batch_id)
-            cards = [request.card(batch.created_at) for request in requests]
+            cards = [request.card() for request in requests]
             self._manifests[batch.batch_id] = cards
             while len(self._manifests) > _MANIFESTS_KEPT:
                 self._manifests.popitem(last=False)
@@ -321,7 +321,7 @@ class Reader:
             if is_running
             else self._closed_batch(batch_id, request, description)
         )
-        return BatchSnapshot(batch_id, description.start_time, request, state, not is_running)
+        return BatchSnapshot(batch_id, request, state, not is_running)
 
     async def _running_batch(
         self, batch_id: str, request: BatchRequest, description: WorkflowExecutionDescription
@@ -352,7 +352,7 @@ class Reader:
         record = await self._archive.read_batch(batch_id)
         if record is None:
             raise _no_batch(batch_id)
-        return BatchSnapshot(batch_id, record.created_at, record.request, record.state, True)
+        return BatchSnapshot(batch_id, record.request, record.state, True)
 
 
 def _has_news(description: WorkflowExecutionDescription) -> bool:
@@ -364,7 +364,7 @@ def _from_record(record: JobRecord, *, is_final: bool) -> JobSnapshot:
     review = record.state.review
     has_expired = review and review.expires_at and review.expires_at <= datetime.now(UTC)
     state = _without_review(record.state) if is_final or has_expired else record.state
-    return JobSnapshot(record.job_id, record.request.card(record.created_at), state, is_final)
+    return JobSnapshot(record.job_id, record.request.card(), state, is_final)
 
 
 def _without_review(state: JobState) -> JobState:

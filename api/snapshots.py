@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 
 from temporalio.api.enums.v1 import PendingActivityState
@@ -44,7 +44,6 @@ class BatchSnapshot:
     """A batch at one moment."""
 
     batch_id: str
-    created_at: datetime
     request: BatchRequest
     state: BatchState
     is_final: bool

@@ -94,6 +94,7 @@ class Submissions:
             total_images=len(manifest),
             max_concurrency=body.max_concurrency or self._batch_concurrency,
             expected_seconds=first.targets[0].expected_seconds,
+            created_at=datetime.now(UTC),
             flow=body.workflow,
             blog_id=blog_id,
             blog_job_id=blog_job_id,
@@ -171,13 +172,12 @@ class InlineRunner:
 
         A draft that was rendered here awaits no review: there is no engine to wait in.
         """
-        created_at = datetime.now(UTC)
         unreviewed = request.model_copy(update={"review_seconds": 0.0})
         async with self._places:
-            state = await self._run(job_id, unreviewed, created_at)
-        return JobSnapshot(job_id, request.card(created_at), state, is_final=True)
+            state = await self._run(job_id, unreviewed)
+        return JobSnapshot(job_id, request.card(), state, is_final=True)
 
-    async def _run(self, job_id: str, request: JobRequest, created_at: datetime) -> JobState:
+    async def _run(self, job_id: str, request: JobRequest) -> JobState:
         for place, target in enumerate(request.targets):
             order = RenderOrder(
                 job_id=job_id,
@@ -197,7 +197,6 @@ class InlineRunner:
             return await self._developer.develop(
                 DevelopOrder(
                     job_id=job_id,
-                    created_at=created_at,
                     request=request,
                     state=state,
                     rendered=rendered,

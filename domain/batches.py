@@ -149,6 +149,7 @@ class BatchRequest(Model):
 
     total_images: int = Field(ge=1, le=1000)
     max_concurrency: int = Field(ge=1)
+    created_at: datetime
     expected_seconds: float
     """Of one image, by the catalogue."""
     flow: BatchFlow = BatchFlow.DRAFT_THEN_FINAL
@@ -178,7 +179,6 @@ class BatchRecord(Model):
     """A batch in the archive, long after the engine forgot it."""
 
     batch_id: str
-    created_at: datetime
     request: BatchRequest
     state: BatchState
 

@@ -130,6 +130,12 @@ class UnsupportedMediaType(Refusal):
     code, title, http_status = "unsupported_media_type", "Unsupported media type", 415
 
 
+class RangeNotSatisfiable(Refusal):
+    """The byte range lies outside the file."""
+
+    code, title, http_status = "range_not_satisfiable", "The range is not satisfiable", 416
+
+
 class QueueUnavailable(Refusal):
     """The engine cannot take a job now; deployed clients fall back to `generate` on exactly 500."""
 

@@ -94,6 +94,7 @@ class JobRequest(Model):
     targets: list[Target] = Field(min_length=1)
     """First choice, then fallbacks in order."""
     asset_token: str
+    created_at: datetime
     tenant: str = "default"
     review_seconds: float = 7 * 86400.0
     final_quality: Quality = Quality.HIGH
@@ -121,10 +122,10 @@ class JobRequest(Model):
         first = self.targets[0]
         return f"{first.provider}/{first.model}/{self.spec.quality}"
 
-    def card(self, created_at: datetime) -> JobCard:
+    def card(self) -> JobCard:
         """What travels in the workflow's memo, so that `describe` alone can answer."""
         return JobCard(
-            created_at=created_at,
+            created_at=self.created_at,
             is_draft=self.is_draft,
             recipe=self.recipe,
             expected_seconds=self.targets[0].expected_seconds,
@@ -150,7 +151,7 @@ class JobCard(Model):
     revision_of: str | None = None
 
 
-_ON_THE_CARD = set(JobCard.model_fields) & set(JobRequest.model_fields)
+_ON_THE_CARD = set(JobCard.model_fields) & set(JobRequest.model_fields) - {"created_at"}
 
 
 class Variant(Model):
@@ -307,7 +308,6 @@ class JobRecord(Model):
     """A job in the archive, long after the engine forgot it."""
 
     job_id: str
-    created_at: datetime
     request: JobRequest
     state: JobState
 

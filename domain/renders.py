@@ -51,7 +51,6 @@ class DevelopOrder(Model):
     """To `develop`: the originals, and the job whose record it writes."""
 
     job_id: str
-    created_at: datetime
     request: JobRequest
     state: JobState
     rendered: Rendered

@@ -47,7 +47,6 @@ class Developer:
         await self._archive.write_job(
             JobRecord(
                 job_id=order.job_id,
-                created_at=order.created_at,
                 request=order.request,
                 state=state,
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from datetime import UTC, datetime
 
 from domain.batches import BatchFlow
 from domain.errors import ProviderNotConfigured
@@ -80,6 +81,7 @@ class Planner:
                 "spec": spec,
                 "targets": [target],
                 "asset_token": draft.asset_token,
+                "created_at": datetime.now(UTC),
                 "stand_in_for": stood_in_for or draft.request.stand_in_for,
                 "draft_job_id": draft.job_id,
                 "revision_of": None,
@@ -112,6 +114,7 @@ class Planner:
                 "spec": planned.spec,
                 "targets": [planned.targets[0], *draft.request.targets[1:]],
                 "asset_token": draft.asset_token,
+                "created_at": datetime.now(UTC),
                 "stand_in_for": planned.stand_in_for or draft.request.stand_in_for,
                 "revision_of": draft.job_id,
             }
@@ -134,6 +137,7 @@ class Planner:
             spec=spec,
             targets=targets,
             asset_token=new_asset_token(),
+            created_at=datetime.now(UTC),
             review_seconds=self._review_seconds,
             stand_in_for=chosen[0][1],
             blog_id=wish.blog_id,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -43,6 +43,8 @@ class OpenObject:
     content_length: int
     content_range: str | None
     etag: str
+    close: Callable[[], Awaitable[None]]
+    """Gives the connection back without reading."""
 
 
 class ObjectStore:
@@ -97,8 +99,14 @@ class ObjectStore:
         if byte_range is not None:
             arguments["Range"] = byte_range
         found = await self._run("open", key, partial(self._client.get_object, **arguments))
+        body = found["Body"]
+
+        async def close() -> None:
+            await self._run("close", key, body.close)
+
         return OpenObject(
-            chunks=found["Body"].iter_chunks(_CHUNK_BYTES),
+            chunks=body.iter_chunks(_CHUNK_BYTES),
+            close=close,
             content_type=found["ContentType"],
             content_length=found["ContentLength"],
             content_range=found.get("ContentRange"),

@@ -149,7 +149,7 @@ class ImageBatchWorkflow:
                 request,
                 id=job_id,
                 parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-                **job_options(request, workflow.now()),
+                **job_options(request),
             )
         except WorkflowAlreadyStartedError:
             workflow.logger.info("the job runs already [job=%s]", job_id)
@@ -301,7 +301,6 @@ class ImageBatchWorkflow:
         self._state.completed_at = workflow.now()
         record = BatchRecord(
             batch_id=self._id,
-            created_at=workflow.info().start_time,
             request=self._request.model_copy(update={"state": None, "relays": None}),
             state=self._state,
         )

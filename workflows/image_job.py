@@ -94,7 +94,6 @@ class ImageJobWorkflow:
             DevelopActivities.develop,
             DevelopOrder(
                 job_id=workflow.info().workflow_id,
-                created_at=workflow.info().start_time,
                 request=self._request,
                 state=self._state,
                 rendered=rendered.model_copy(update={"attempts": []}),
@@ -207,7 +206,7 @@ class ImageJobWorkflow:
                 request,
                 id=job_id,
                 parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-                **job_options(request, workflow.now()),
+                **job_options(request),
             )
         except WorkflowAlreadyStartedError:
             workflow.logger.info("the successor runs already [job=%s]", job_id)
@@ -231,7 +230,6 @@ class ImageJobWorkflow:
         """Write the record again; the engine's own history stands in while the store is away."""
         record = JobRecord(
             job_id=workflow.info().workflow_id,
-            created_at=workflow.info().start_time,
             request=self._request,
             state=self._state,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from enum import IntEnum
 from typing import Any, TypedDict
 
@@ -40,7 +39,7 @@ class StartOptions(TypedDict):
     priority: Priority
 
 
-def job_options(request: JobRequest, created_at: datetime) -> StartOptions:
+def job_options(request: JobRequest) -> StartOptions:
     """Options for `ImageJobWorkflow`; the workflow id is the job id."""
     spec = request.spec
     optional = [
@@ -52,7 +51,7 @@ def job_options(request: JobRequest, created_at: datetime) -> StartOptions:
     return StartOptions(
         task_queue=names.TASK_QUEUE,
         id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-        memo={MEMO_CARD: request.card(created_at)},
+        memo={MEMO_CARD: request.card()},
         search_attributes=TypedSearchAttributes(
             [
                 SearchAttributePair(names.TENANT, request.tenant),
@@ -67,7 +66,7 @@ def job_options(request: JobRequest, created_at: datetime) -> StartOptions:
     )
 
 
-def batch_options(request: BatchRequest, created_at: datetime) -> StartOptions:
+def batch_options(request: BatchRequest) -> StartOptions:
     """Options for `ImageBatchWorkflow`; the workflow id is the batch id."""
     optional = [(names.BLOG_ID, request.blog_id), (names.BLOG_JOB_ID, request.blog_job_id)]
     return StartOptions(
@@ -80,7 +79,7 @@ def batch_options(request: BatchRequest, created_at: datetime) -> StartOptions:
                 *(SearchAttributePair(key, value) for key, value in optional if value),
             ]
         ),
-        static_summary=f"{request.total_images} images, {request.flow}, {created_at:%Y-%m-%d}",
+        static_summary=f"{request.total_images} images, {request.flow}",
         priority=Priority(priority_key=Urgency.BULK, fairness_key=request.tenant),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
@@ -9,13 +10,14 @@ from fastapi.responses import StreamingResponse
 
 from api.problems import declare
 from api.services import Served
-from domain.errors import FileNotFound, StorageUnavailable
+from domain.errors import FileNotFound, RangeNotSatisfiable, StorageUnavailable
 from imaging.develop import CONTENT_TYPES
 from storage.keys import ASSETS
 from storage.objects import InvalidRange, ObjectMissing
 
 router = APIRouter(prefix="/files", tags=["files"])
 
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _FOR_EVER = "public, max-age=31536000, immutable"
 _SHOWN = frozenset(CONTENT_TYPES.values())
 
@@ -28,8 +30,7 @@ _SHOWN = frozenset(CONTENT_TYPES.values())
         200: {"content": {kind: {} for kind in sorted(_SHOWN)}, "description": "The image"},
         206: {"description": "A part of it"},
         304: {"description": "As the caller has it"},
-        416: {"description": "The range lies outside the file"},
-        **declare(FileNotFound, StorageUnavailable),
+        **declare(FileNotFound, RangeNotSatisfiable, StorageUnavailable),
     },
 )
 async def file(
@@ -40,12 +41,15 @@ async def file(
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """One stored file; its key is unguessable and its bytes never change."""
+    if any(part in ("", ".", "..") for part in key.split("/")):
+        raise FileNotFound("There is no such file.")
+    asked = range_ if range_ is not None and _is_one_range(range_) else None
     try:
-        found = await to.store.open(f"{ASSETS}{key}", range_)
+        found = await to.store.open(f"{ASSETS}{key}", asked)
     except ObjectMissing:
         raise FileNotFound("There is no such file.") from None
-    except InvalidRange:
-        return Response(status_code=416)
+    except InvalidRange as error:
+        raise RangeNotSatisfiable("The range lies outside the file.") from error
     headers = {
         "ETag": found.etag,
         "Cache-Control": _FOR_EVER,
@@ -53,7 +57,8 @@ async def file(
         "X-Content-Type-Options": "nosniff",
         "Access-Control-Allow-Origin": "*",
     }
-    if if_none_match is not None and found.etag in if_none_match:
+    if if_none_match is not None and _matches(found.etag, if_none_match):
+        await found.close()
         return Response(status_code=304, headers=headers)
     headers["Content-Length"] = str(found.content_length)
     if found.content_range is not None:
@@ -62,7 +67,22 @@ async def file(
         headers["Content-Disposition"] = "attachment"
     status = 206 if found.content_range is not None else 200
     if request.method == "HEAD":
+        await found.close()
         return Response(status_code=status, headers=headers, media_type=found.content_type)
     return StreamingResponse(
         found.chunks, status_code=status, headers=headers, media_type=found.content_type
     )
+
+
+def _is_one_range(header: str) -> bool:
+    """Whether this is a range we serve; any other is ignored, as RFC 9110 14.2 asks."""
+    found = _RANGE.fullmatch(header.replace(" ", ""))
+    if found is None:
+        return False
+    first, last = found.groups()
+    return bool(first or last) and not (first and last and int(first) > int(last))
+
+
+def _matches(etag: str, if_none_match: str) -> bool:
+    listed = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
+    return "*" in listed or etag in listed

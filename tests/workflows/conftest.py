@@ -47,7 +47,7 @@ def draft_request(planner: Planner) -> JobRequest:
 
 async def start_job(client: Client, request: JobRequest) -> JobHandle:
     return await client.start_workflow(
-        ImageJobWorkflow.run, request, id=new_job_id(), **job_options(request, datetime.now(UTC))
+        ImageJobWorkflow.run, request, id=new_job_id(), **job_options(request)
     )
 
 
@@ -80,6 +80,7 @@ class BatchStarter:
                 total_images=images,
                 max_concurrency=max_concurrency,
                 expected_seconds=1,
+                created_at=datetime.now(UTC),
                 flow=flow,
             )
         )
@@ -87,7 +88,7 @@ class BatchStarter:
             ImageBatchWorkflow.run,
             request,
             id=batch_id,
-            **batch_options(request, datetime.now(UTC)),
+            **batch_options(request),
         )
 
 

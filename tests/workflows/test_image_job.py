@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 
 from domain import names
 from domain.errors import Billed, ContentRejected, ProviderUnavailable
@@ -33,11 +34,14 @@ async def state_when(job: JobHandle, status: JobStatus) -> JobState:
 async def finished(client: Client, job_id: str) -> JobState:
     async def look() -> JobState | None:
         try:
-            return await client.get_workflow_handle(job_id, result_type=JobState).result()
-        except Exception as error:
-            if "not found" in str(error):
+            state: JobState = await client.get_workflow_handle(
+                job_id, result_type=JobState
+            ).result()
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
                 return None
             raise
+        return state
 
     return await eventually(look, f"{job_id} is finished")
 

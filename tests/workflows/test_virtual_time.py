@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from temporalio.client import Client
@@ -21,7 +22,7 @@ from tests.fakes import FakeProvider, Gate
 from tests.workflows.conftest import BatchStarter, start_job
 from workflows.image_batch import ImageBatchWorkflow
 
-_ATTRIBUTES: list[SearchAttributeKey[object]] = [
+_ATTRIBUTES: list[SearchAttributeKey[Any]] = [
     value for value in vars(names).values() if isinstance(value, SearchAttributeKey)
 ]
 
