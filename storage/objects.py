@@ -113,6 +113,11 @@ class ObjectStore:
             etag=found["ETag"],
         )
 
+    async def size(self, key: str) -> int:
+        """The object's length in bytes; raises `ObjectMissing`."""
+        head = partial(self._client.head_object, Bucket=self._bucket, Key=key)
+        return (await self._run("head", key, head))["ContentLength"]
+
     async def delete(self, key: str) -> None:
         """Remove an object, also where there is none."""
         delete = partial(self._client.delete_object, Bucket=self._bucket, Key=key)

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import StreamingResponse
 
-from api.problems import declare
+from api.problems import answer, declare
 from api.services import Served
 from domain.errors import FileNotFound, RangeNotSatisfiable, StorageUnavailable
 from imaging.develop import CONTENT_TYPES
@@ -48,8 +48,10 @@ async def file(
         found = await to.store.open(f"{ASSETS}{key}", asked)
     except ObjectMissing:
         raise FileNotFound("There is no such file.") from None
-    except InvalidRange as error:
-        raise RangeNotSatisfiable("The range lies outside the file.") from error
+    except InvalidRange:
+        refused = answer(RangeNotSatisfiable("The range lies outside the file."))
+        refused.headers["Content-Range"] = f"bytes */{await to.store.size(f'{ASSETS}{key}')}"
+        return refused
     headers = {
         "ETag": found.etag,
         "Cache-Control": _FOR_EVER,
