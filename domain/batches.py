@@ -96,8 +96,11 @@ class BatchItem(Model):
             return
         if self.job_id is not None and news.job_id != self.job_id:
             return
+        if self.status.is_terminal and not news.status.is_terminal:
+            return
+        is_stale = self.review is not None and self.review.is_decided
         self.status = news.status
-        self.review = news.review
+        self.review = self.review if is_stale else news.review
         self.image_key = news.image_key or self.image_key
         self.error_code = news.error_code
         if news.final_job_id is not None:

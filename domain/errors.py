@@ -6,8 +6,9 @@ DarkroomError            code, title, http_status
 │   ├── JobNotFound, BatchNotFound, FileNotFound, RouteNotFound                      404
 │   ├── MethodNotAllowed                                                             405
 │   ├── NotReviewable, AlreadyTerminal                                               409
-│   ├── BodyTooLarge 413, UnsupportedMediaType 415
-│   └── QueueUnavailable                                                             500
+│   ├── BodyTooLarge 413, UnsupportedMediaType 415, RangeNotSatisfiable 416
+│   ├── QueueUnavailable                                                             500
+│   └── EngineAway                                                                   503
 └── JobFailure           an accepted job ends without an image
     ├── ContentRejected, ProviderAuth, ProviderQuota, ProviderModelShutDown, RequestRejected
     ├── ProviderUnavailable, ProviderRateLimited                                 retryable

@@ -10,12 +10,12 @@ import re
 import secrets
 
 _FINAL = "-final"
-_ROUND = re.compile(r"-r(\d+)$")
+_ROUND = re.compile(r"-r(\d+)\Z")
 _INDEX = r"(?:0|[1-9]\d{0,3})"
-_ITEM = re.compile(rf"^(bat_[0-9a-z]+)-({_INDEX})(?:-r\d+)?(?:-final)?$")
+_ITEM = re.compile(rf"^(bat_[0-9a-z]+)-({_INDEX})(?:-r\d+)?(?:-final)?\Z")
 
-JOB_ID_PATTERN = rf"^(img_[0-9a-z]+|bat_[0-9a-z]+-{_INDEX})(-r\d+)?(-final)?$"
-BATCH_ID_PATTERN = r"^bat_[0-9a-z]+$"
+JOB_ID_PATTERN = rf"^(img_[0-9a-z]+|bat_[0-9a-z]+-{_INDEX})(-r\d+)?(-final)?\Z"
+BATCH_ID_PATTERN = r"^bat_[0-9a-z]+\Z"
 
 
 def new_job_id() -> str:

@@ -70,7 +70,7 @@ class WebhookSender:
         body = delivery.model_dump_json(include={"event", "happened_at", "data"})
         signature = self._webhook.sign(delivery.message_id, delivery.happened_at, body)
         headers = {
-            "host": urlsplit(delivery.url).netloc,
+            "host": urlsplit(delivery.url).netloc.rpartition("@")[2],
             "content-type": "application/json",
             "webhook-id": delivery.message_id,
             "webhook-timestamp": str(int(delivery.happened_at.timestamp())),

@@ -107,12 +107,13 @@ class Planner:
             provider=revise.provider or first.provider,
             model=revise.model or (first.model if not revise.provider else None),
             reference_image_url=drawn.reference_image_url,
+            fallback_providers=[target.provider for target in draft.request.targets[1:]],
         )
         planned = self._plan(wish, Quality.DRAFT)
         return draft.request.model_copy(
             update={
                 "spec": planned.spec,
-                "targets": [planned.targets[0], *draft.request.targets[1:]],
+                "targets": planned.targets,
                 "asset_token": draft.asset_token,
                 "created_at": datetime.now(UTC),
                 "stand_in_for": planned.stand_in_for or draft.request.stand_in_for,

@@ -6,15 +6,17 @@ import asyncio
 import time
 from datetime import UTC, datetime
 
-from domain.errors import InvalidOutput, JobFailure
+from domain.errors import InvalidOutput, JobFailure, StorageUnavailable
 from domain.jobs import Attempt, JobError, Outcome
 from domain.renders import Original, Rendered, RenderOrder
 from imaging.decode import decode
 from providers.base import Order, Picture, Provider, Report
-from storage.keys import original_key
+from storage.keys import note_key, original_key
 from storage.objects import ObjectMissing, ObjectStore
 
 _OCTETS = "application/octet-stream"
+_FIRST_PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 10.0
 
 
 class Renderer:
@@ -38,9 +40,9 @@ class Renderer:
             wanted = Order(spec=order.spec, model=order.target.model, indices=missing)
             pictures = await provider.generate(wanted, report)
             for index, picture in zip(missing, pictures, strict=True):
-                kept[index] = await self._keep(order, index, picture)
+                kept[index] = await self._keep(order, index, picture, provider.is_paid)
                 if provider.is_paid:
-                    await self._note(kept[index])
+                    await self._note(order, index, kept[index])
         return Rendered(
             provider=order.target.provider,
             model=order.target.model,
@@ -50,7 +52,9 @@ class Renderer:
             attempts=[attempt_of(order, started_at, Outcome.COMPLETED)],
         )
 
-    async def _keep(self, order: RenderOrder, index: int, picture: Picture) -> Original:
+    async def _keep(
+        self, order: RenderOrder, index: int, picture: Picture, is_paid: bool
+    ) -> Original:
         size = (await asyncio.to_thread(decode, picture.data)).image.size
         original = Original(
             key=original_key(order.job_id, order.asset_token, index),
@@ -59,13 +63,25 @@ class Renderer:
             seed=picture.seed,
             cost_usd=picture.cost_usd,
         )
-        await self._store.put(original.key, picture.data, _OCTETS, remember=True)
+        await self._put(original.key, picture.data, is_paid)
         return original
 
-    async def _note(self, original: Original) -> None:
-        """Put what the picture cost beside it: not every store keeps an object's metadata."""
+    async def _put(self, key: str, data: bytes, is_paid: bool) -> None:
+        """Store an original; one that was paid for is held until the store takes it."""
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                return await self._store.put(key, data, _OCTETS, remember=True)
+            except StorageUnavailable:
+                if not is_paid:
+                    raise
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+    async def _note(self, order: RenderOrder, index: int, original: Original) -> None:
+        """Put down what the picture cost: not every store keeps an object's metadata."""
         note = original.model_dump_json().encode()
-        await self._store.put(_note_key(original.key), note, "application/json")
+        await self._store.put(note_key(order.job_id, index), note, "application/json")
 
     async def _kept(self, order: RenderOrder) -> dict[int, Original]:
         kept = {}
@@ -83,13 +99,10 @@ class Renderer:
         except (ObjectMissing, InvalidOutput):
             return None
         try:
-            return Original.model_validate_json(await self._store.get(_note_key(key)))
+            note = await self._store.get(note_key(order.job_id, index))
         except ObjectMissing:
             return Original(key=key, width_px=size[0], height_px=size[1])
-
-
-def _note_key(key: str) -> str:
-    return f"{key}.json"
+        return Original.model_validate_json(note)
 
 
 def attempt_of(

@@ -16,6 +16,11 @@ def original_key(job_id: str, token: str, index: int) -> str:
     return f"{asset_prefix(job_id, token)}/{index}.original"
 
 
+def note_key(job_id: str, index: int) -> str:
+    """Where it is noted what the original of image `index` cost."""
+    return f"{_RECORDS}originals/{job_id}/{index}.json"
+
+
 def job_record_key(job_id: str) -> str:
     """Where a job's record lies."""
     return f"{_RECORDS}jobs/{job_id}.json"
