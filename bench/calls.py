@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections import Counter
 
@@ -12,11 +13,23 @@ from bench.wire import LOOPBACK
 _REQUESTS = re.compile(r"^service_requests\{(?P<labels>[^}]*)\} (?P<count>\S+)$", re.MULTILINE)
 _OPERATION = re.compile(r'operation="([^"]+)"')
 
+_PUBLISHED_SECONDS = 2.0
 _OF_WORKERS = ("Poll", "Respond", "RecordActivityTask", "RecordWorker", "ShutdownWorker")
 
 
-async def door_calls(metrics_port: int) -> Counter[str]:
-    """Calls so far that no worker makes: those of the API, and of whoever else asks."""
+async def settled_calls(metrics_port: int) -> Counter[str]:
+    """Calls so far that no worker makes: those of the API, and of whoever else asks.
+
+    The server publishes its counts with a delay, so this waits until they stand still.
+    """
+    while True:
+        earlier = await _door_calls(metrics_port)
+        await asyncio.sleep(_PUBLISHED_SECONDS)
+        if (calls := await _door_calls(metrics_port)) == earlier:
+            return calls
+
+
+async def _door_calls(metrics_port: int) -> Counter[str]:
     async with httpx.AsyncClient(trust_env=False) as client:
         text = (await client.get(f"http://{LOOPBACK}:{metrics_port}/metrics")).text
     calls: Counter[str] = Counter()

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
@@ -57,17 +59,14 @@ def _payloads(message: Message) -> Iterator[Payload]:
         yield message
         return
     for field, value in message.ListFields():
-        if field.message_type is None:
-            continue
-        for part in _parts(value):
+        for part in _messages(field, value):
             yield from _payloads(part)
 
 
-def _parts(value: object) -> Iterator[Message]:
-    """The messages in a field's value: itself, or those in its list or map."""
-    if isinstance(value, Message):
-        yield value
-    elif hasattr(value, "values"):
-        yield from (part for part in value.values() if isinstance(part, Message))
-    elif hasattr(value, "__iter__"):
-        yield from (part for part in value if isinstance(part, Message))
+def _messages(field: FieldDescriptor, value: Any) -> list[Message]:
+    """The messages that a field holds: none, itself, or those in its list or map."""
+    if field.message_type is None:
+        return []
+    if field.message_type.GetOptions().map_entry:
+        return [part for part in value.values() if isinstance(part, Message)]
+    return list(value) if field.is_repeated else [value]

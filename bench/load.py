@@ -56,7 +56,7 @@ class Flight:
 async def fly(stack: Stack, door: Door, total: int, depth: int) -> Flight:
     """Run `total` jobs, never more than `depth` of them unfinished."""
     cpu = stack.cpu.read()
-    already = await _closed(stack.client, door)
+    already = await closed_count(stack.client, door)
     begun = time.time()
     latencies: list[float] = []
     async with wire.wires(door.port, _SUBMITTERS) as connections:
@@ -69,7 +69,7 @@ async def fly(stack: Stack, door: Door, total: int, depth: int) -> Flight:
                 ]
                 latencies += await _submit(connections, requests)
             await asyncio.sleep(LOOK_SECONDS)
-            before, closed = closed, await _closed(stack.client, door) - already
+            before, closed = closed, await closed_count(stack.client, door) - already
             moved = time.monotonic() if closed > before else moved
             if time.monotonic() - moved > _STALLED_SECONDS:
                 raise RuntimeError(f"{door.name}: no job has finished for two minutes")
@@ -134,10 +134,15 @@ async def _poll_until(
     return latencies
 
 
-async def drained(client: Client, door: Door) -> None:
-    """Wait until none of the door's workflows runs."""
-    query = f"WorkflowType = '{door.workflow_type}' AND ExecutionStatus = 'Running'"
-    while (await client.count_workflows(query)).count:  # noqa: ASYNC110  it is in the engine
+async def closed_count(client: Client, door: Door) -> int:
+    """How many of the door's workflows have closed, ever."""
+    query = f"WorkflowType = '{door.workflow_type}' AND ExecutionStatus != 'Running'"
+    return (await client.count_workflows(query)).count
+
+
+async def until_closed(client: Client, door: Door, total: int) -> None:
+    """Wait until that many of the door's workflows have closed, ever."""
+    while await closed_count(client, door) < total:  # noqa: ASYNC110  it is in the engine
         await asyncio.sleep(LOOK_SECONDS)
 
 
@@ -147,11 +152,6 @@ async def _close_times(client: Client, door: Door, since: float) -> list[float]:
     query = f"WorkflowType = '{door.workflow_type}' AND StartTime >= '{start.isoformat()}'"
     listed = client.list_workflows(query, page_size=1000)
     return [each.close_time.timestamp() async for each in listed if each.close_time]
-
-
-async def _closed(client: Client, door: Door) -> int:
-    query = f"WorkflowType = '{door.workflow_type}' AND ExecutionStatus != 'Running'"
-    return (await client.count_workflows(query)).count
 
 
 async def _submit(connections: list[wire.Wire], requests: list[bytes]) -> list[float]:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from statistics import mean, median
 
 from bench import floor_api, naive, wire
-from bench.calls import door_calls
+from bench.calls import settled_calls
 from bench.history import history_size
-from bench.load import Door, Flight, drained, fly, one_at_a_time, poll
+from bench.load import Door, Flight, closed_count, fly, one_at_a_time, poll, until_closed
 from bench.picture import Size, picture_costs
 from bench.prompts import prompt
 from bench.report import Report
@@ -249,7 +249,8 @@ async def calls(stack: Stack, report: Report, scale: Scale) -> None:
     section = "Engine calls a job accepted"
     total = max(scale.flight_jobs // 3, 50)
     door = studio_door(stack)
-    before = await door_calls(stack.metrics_port)
+    closed = await closed_count(stack.client, door)
+    before = await settled_calls(stack.metrics_port)
     async with wire.wires(door.port, 4) as connections:
         for number in range(0, total, len(connections)):
             requests = [
@@ -258,12 +259,12 @@ async def calls(stack: Stack, report: Report, scale: Scale) -> None:
             pairs = zip(connections, requests, strict=True)
             await asyncio.gather(*(connection.send(request) for connection, request in pairs))
     accepted = -(-total // len(connections)) * len(connections)
-    made = await door_calls(stack.metrics_port) - before
+    made = await settled_calls(stack.metrics_port) - before
     for name, count in made.most_common():
         report.add(section, name, count / accepted, digits=3)
     report.show(section)
     report.target(f"engine calls a job accepted ({accepted} jobs)", made.total() / accepted, 1.05)
-    await drained(stack.client, door)
+    await until_closed(stack.client, door, closed + accepted)
 
 
 async def picture(stack: Stack, report: Report, scale: Scale) -> None:

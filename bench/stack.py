@@ -25,6 +25,8 @@ from cli.supervisor import Child, NotReadyError, ReadyCheck, Supervisor
 from cli.up import CODE_ROOT, Plan, compose
 from settings import Settings
 
+_PATIENCE_SECONDS = 120.0
+"""For each to start, on a machine that does other things too."""
 _OUTSIDE = ("TEMPORAL_", "AWS_", "DARKROOM_")
 
 
@@ -61,15 +63,15 @@ async def running_stack() -> AsyncIterator[Stack]:
         plan = compose(home, settings, CODE_ROOT)
         engine = replace(plan.bases[0], argv=_with_metrics(plan.bases[0], ports[4]))
         extras = _extras(plan, floor_port=ports[5], naive_port=ports[6])
+        children = [engine, *plan.bases[1:], *plan.services, *extras]
         supervisor = Supervisor(logs=home / "logs", children_lock=children_lock, say=_say)
         async with supervisor:
-            await supervisor.start(engine, *plan.bases[1:])
-            await supervisor.start(*plan.services, *extras)
+            for child in children:
+                await supervisor.start(replace(child, ready_seconds=_PATIENCE_SECONDS))
             client = await Client.connect(
                 f"{embedded.LOOPBACK}:{settings.temporal_port}",
                 data_converter=pydantic_data_converter,
             )
-            children = [engine, *plan.bases[1:], *plan.services, *extras]
             cpu = CpuMeter({child.name: child.argv for child in children})
             yield Stack(client, cpu, ports[0], ports[5], ports[6], ports[4])
 

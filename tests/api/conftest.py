@@ -7,6 +7,7 @@ import json
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from temporalio.client import Client
 from api.app import create_app
 from settings import Settings
 from storage import objects
+from tests.conftest import WorkerFactory
 from tests.waiting import eventually, free_port
 
 API = "/api/v1/images"
@@ -190,15 +192,21 @@ def settings(tmp_path: Path, store_url: str, client: Client) -> Settings:
 
 
 @pytest.fixture
+def new_worker(new_worker: WorkerFactory) -> WorkerFactory:
+    """Workers as they run for users: pollers do not make every query a replay."""
+    return partial(new_worker, cached_workflows=100)
+
+
+@pytest.fixture
 def serve(
     settings: Settings, engine_address: str, client: Client, store: objects.ObjectStore
 ) -> Serve:
-    """Run the API around a block, by default as the other API processes of the test."""
+    """Run the API around a block, by default on what the test's other processes run on."""
 
     def serving(
-        *, engine: str = engine_address, **changes: Any
+        *, engine: str = engine_address, namespace: str = client.namespace, **changes: Any
     ) -> AbstractAsyncContextManager[Caller]:
-        return served(settings.model_copy(update=changes), engine, client.namespace)
+        return served(settings.model_copy(update=changes), engine, namespace)
 
     return serving
 

@@ -73,7 +73,7 @@ class Watch:
             response = self._stack.http.get(f"{API}/jobs/{job_id}")
         except httpx.TransportError:
             return None
-        if response.status_code >= 500 and response.json()["code"] == "queue_unavailable":
+        if response.status_code == 503 and response.json()["code"] == "status_unavailable":
             return None
         assert response.status_code == 200, response.text
         answer: Json = response.json()
@@ -94,12 +94,15 @@ class Watch:
         """The last answer of each job, in order."""
         return [self.until(job_id, has_ended, "the job ends") for job_id in job_ids]
 
-    def until_one_is_processing(self, job_ids: Iterable[str]) -> None:
+    def until_in_the_middle(self, job_ids: Iterable[str]) -> None:
+        """Return when one of the jobs has been made and another is in the making."""
+
         def look() -> bool:
             answers = [self.look(job_id) for job_id in job_ids]
-            return any(answer and answer["status"] == "processing" for answer in answers)
+            statuses = {answer["status"] for answer in answers if answer is not None}
+            return {"completed", "processing"} <= statuses
 
-        eventually(look, "one of the jobs is being made")
+        eventually(look, "some jobs are made and some are not")
 
     def _check(self, answer: Json) -> None:
         before = self._seen.get(answer["job_id"], {})
@@ -111,10 +114,10 @@ class Watch:
             assert answer["status"] == before["status"], (before, answer)
 
 
-def submit_until_one_is_made(stack: Stack, watch: Watch) -> list[str]:
-    """Submit large images and return when one is in the making, and most still wait."""
+def submit_until_in_the_middle(stack: Stack, watch: Watch) -> list[str]:
+    """Submit large images, and return when one is made and another in the making."""
     job_ids = [submit(stack, f"a lighthouse from ship {n}", **LARGE) for n in range(IN_FLIGHT)]
-    watch.until_one_is_processing(job_ids)
+    watch.until_in_the_middle(job_ids)
     return job_ids
 
 

@@ -85,6 +85,7 @@ class Stack:
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
+                start_new_session=True,  # its groups are killed, and must not be ours
             )
         eventually(self._has_come_up, "the banner of `darkroom up`")
 

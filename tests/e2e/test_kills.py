@@ -11,7 +11,7 @@ from tests.e2e.jobs import (
     has_ended,
     poll_batch,
     submit_batch,
-    submit_until_one_is_made,
+    submit_until_in_the_middle,
     until_batch,
 )
 from tests.e2e.stack import API, Stack
@@ -20,8 +20,8 @@ from tests.e2e.waiting import eventually
 
 @pytest.fixture
 def in_flight(stack: Stack, watch: Watch) -> list[str]:
-    """Jobs of which one is being made right now, and most are not made yet."""
-    return submit_until_one_is_made(stack, watch)
+    """Jobs of which one is made, another is in the making, and most are still to come."""
+    return submit_until_in_the_middle(stack, watch)
 
 
 def assert_none_is_lost(stack: Stack, watch: Watch, job_ids: list[str]) -> None:
@@ -57,9 +57,9 @@ def test_a_batch_of_forty_outlives_the_worker_and_gets_all_its_finals(
 ) -> None:
     total = 40
     prompts = [f"a small boat, number {n}" for n in range(total)]
-    batch = submit_batch(stack, prompts, quality="standard", aspect_ratio="16:9")
+    batch = submit_batch(stack, prompts, quality="standard", width=640, height=360)
     batch_id, job_ids = batch["batch_id"], batch["job_ids"]
-    eventually(lambda: drafts_made(stack, batch_id) >= total // 4, "a quarter is made")
+    eventually(lambda: drafts_made(stack, batch_id) >= total // 10, "some drafts are made")
     stack.kill("worker")
     assert drafts_made(stack, batch_id) < total
     until_batch(stack, batch_id, {"awaiting": total})

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import httpx
 import pytest
 
 from tests.e2e.engine import assert_ran_once, executions
-from tests.e2e.jobs import Watch, assert_completed, submit_until_one_is_made
+from tests.e2e.jobs import Watch, assert_completed, poll, submit_until_in_the_middle
 from tests.e2e.pictures import opened
 from tests.e2e.stack import API, Json, Stack
+from tests.e2e.waiting import eventually
 
 IMAGE = {"prompt": "a lamp in the window", "quality": "draft"}
+POLLED = 3
 
 
 class Outage(NamedTuple):
@@ -24,8 +27,11 @@ class Outage(NamedTuple):
     health: httpx.Response
     readiness: httpx.Response
     polls: list[httpx.Response]
+    """Of the last that were submitted, which were not made yet."""
     in_flight: list[str]
     """Jobs that were accepted before, and had not all been made when it began."""
+    ended: list[Json]
+    """Their last answers."""
     started: set[str]
     """What the engine ran in the end, beyond what was in flight."""
 
@@ -33,30 +39,44 @@ class Outage(NamedTuple):
         return next(part for part in self.health.json()["parts"] if part["name"] == name)
 
 
-def suffered(stack: Stack, part: str, *, generate: bool) -> Outage:
+def failed_tries(answer: Json) -> list[str]:
+    """What is told of each try at the job that failed."""
+    tries = answer["attempts"]
+    return [tried["error"]["message"] for tried in tries if tried["outcome"] == "failed"]
+
+
+def any_try_has_failed(stack: Stack, job_ids: list[str]) -> bool:
+    return any(failed_tries(poll(stack, job_id)) for job_id in job_ids)
+
+
+def suffered(stack: Stack, part: str) -> Outage:
     stack.ensure_up()
     watch = Watch(stack)
     before = executions(stack).keys()
-    in_flight = submit_until_one_is_made(stack, watch)
+    in_flight = submit_until_in_the_middle(stack, watch)
     with stack.without(part):
         submission = stack.http.post(f"{API}/generate-async", json=IMAGE)
         batch = stack.http.post(f"{API}/batch-generate", json={"images": [IMAGE]})
-        generated = stack.http.post(f"{API}/generate", json=IMAGE) if generate else None
+        generated = stack.http.post(f"{API}/generate", json=IMAGE) if part == "engine" else None
         health, readiness = stack.http.get("/health"), stack.http.get("/health/ready")
-        polls = [stack.http.get(f"{API}/jobs/{job_id}") for job_id in in_flight]
-    assert_completed(stack, watch.until_ended(in_flight))
+        polls = [stack.http.get(f"{API}/jobs/{job_id}") for job_id in in_flight[-POLLED:]]
+        if part == "store":
+            look = partial(any_try_has_failed, stack, in_flight)
+            eventually(look, "one of the jobs has tried to store its image")
+    ended = watch.until_ended(in_flight)
+    assert_completed(stack, ended)
     started = executions(stack).keys() - before - set(in_flight)
-    return Outage(submission, batch, generated, health, readiness, polls, in_flight, started)
+    return Outage(submission, batch, generated, health, readiness, polls, in_flight, ended, started)
 
 
 @pytest.fixture(scope="module")
 def without_engine(whole_stack: Stack) -> Outage:
-    return suffered(whole_stack, "engine", generate=True)
+    return suffered(whole_stack, "engine")
 
 
 @pytest.fixture(scope="module")
 def without_store(whole_stack: Stack) -> Outage:
-    return suffered(whole_stack, "store", generate=False)
+    return suffered(whole_stack, "store")
 
 
 class TestEngineAway:
@@ -104,6 +124,14 @@ class TestEngineAway:
 
 
 class TestStoreAway:
+    def test_a_try_that_met_the_outage_tells_it_without_addresses_and_keys(
+        self, stack: Stack, without_store: Outage
+    ) -> None:
+        failed = [message for answer in without_store.ended for message in failed_tries(answer)]
+        assert failed
+        for internal in ("assets/", "bucket", "127.0.0.1", "Traceback"):
+            assert internal not in " ".join(failed)
+
     def test_a_job_is_accepted_and_goes_on_later(self, stack: Stack, without_store: Outage) -> None:
         assert without_store.submission.status_code == 202
         job_id = without_store.submission.json()["job_id"]

@@ -147,7 +147,7 @@ class TestBatchStatus:
     async def test_an_engine_that_is_away_is_not_answered_as_unknown(
         self, engineless: Caller
     ) -> None:
-        problem(await engineless.get(f"/batches/{UNKNOWN}"), 500, "queue_unavailable")
+        problem(await engineless.get(f"/batches/{UNKNOWN}"), 503, "status_unavailable")
 
 
 class TestApproveBatch:

@@ -1,0 +1,241 @@
+"""What a poller costs the engine, and what is answered once the engine forgot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import pytest
+from temporalio.client import Client, Interceptor, OutboundInterceptor
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from api.services import Services
+from domain.errors import ContentRejected
+from providers.base import Order, Report
+from providers.registry import build_providers
+from settings import Settings
+from storage.objects import ObjectStore
+from tests.api.conftest import Caller, Serve, problem
+from tests.conftest import WorkerFactory
+from tests.fakes import FakeProvider, Gate
+from tests.waiting import eventually
+
+Forgetful = Callable[[], AbstractAsyncContextManager[Caller]]
+
+
+class Counting(Interceptor):
+    """Counts the calls that a client makes to the engine, by their names."""
+
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:  # noqa: A002
+        return _CountingOutbound(next, self.calls)
+
+
+class _CountingOutbound(OutboundInterceptor):
+    def __init__(self, next: OutboundInterceptor, calls: Counter[str]) -> None:  # noqa: A002
+        super().__init__(next)
+        self._calls = calls
+
+    def __getattribute__(self, name: str) -> Any:
+        found = super().__getattribute__(name)
+        if name.endswith(("_workflow", "_workflows", "_events")):
+            self._calls[name] += 1
+        return found
+
+
+@pytest.fixture
+async def counted(
+    api: Caller, client: Client, store: ObjectStore, settings: Settings, engine_address: str
+) -> tuple[Caller, Counter[str]]:
+    """The API with its engine calls counted."""
+    counting = Counting()
+    counted_client = await Client.connect(
+        engine_address,
+        namespace=client.namespace,
+        data_converter=pydantic_data_converter,
+        interceptors=[counting],
+    )
+    patient = settings.model_copy(update={"poll_interval_seconds": 10.0})
+    api.app.state.services = Services.build(
+        patient, counted_client, store, build_providers(settings)
+    )
+    return api, counting.calls
+
+
+@pytest.fixture
+def forgetful(serve: Serve, namespaces: Iterator[str]) -> Forgetful:
+    """The API on the same records, with an engine that knows nothing of them any more."""
+    return lambda: serve(namespace=next(namespaces))
+
+
+class TestPollers:
+    async def test_fifty_at_once_cost_one_look(
+        self, counted: tuple[Caller, Counter[str]], new_worker: WorkerFactory
+    ) -> None:
+        api, calls = counted
+        gate = Gate()
+
+        async def half_way(order: Order, report: Report) -> None:
+            report(0.5)
+            await gate(order, report)
+
+        async with new_worker(FakeProvider(half_way)):
+            job_id = await api.create()
+            await gate.reached.wait()
+            calls.clear()
+            jobs = await asyncio.gather(*(api.job(job_id) for _ in range(50)))
+            gate.open()
+        assert calls["describe_workflow"] == 1
+        assert calls["query_workflow"] == 1
+        assert {job["status"] for job in jobs} == {"processing"}
+
+    async def test_a_job_that_ended_is_never_looked_at_again(
+        self, counted: tuple[Caller, Counter[str]], client: Client, new_worker: WorkerFactory
+    ) -> None:
+        api, calls = counted
+        async with new_worker():
+            job_id = await api.create()
+            await client.get_workflow_handle(job_id).result()
+        await api.job(job_id)
+        calls.clear()
+        first, second = await api.job(job_id), await api.job(job_id)
+        assert first == second
+        assert not calls
+
+    async def test_a_pending_image_costs_one_look_at_its_batch(
+        self, counted: tuple[Caller, Counter[str]]
+    ) -> None:
+        api, calls = counted
+        batch = await api.create_batch(*[{}] * 20)
+        calls.clear()
+        jobs = await asyncio.gather(*(api.job(job_id) for job_id in batch["job_ids"]))
+        assert {job["status"] for job in jobs} == {"pending"}
+        assert calls["describe_workflow"] <= 1
+
+    async def test_a_decision_is_taken_on_the_truth_not_on_what_was_read_before(
+        self, counted: tuple[Caller, Counter[str]], client: Client, new_worker: WorkerFactory
+    ) -> None:
+        api, _ = counted
+        gate = Gate()
+        async with new_worker(FakeProvider(gate)):
+            job_id = await api.create(quality="draft")
+            await gate.reached.wait()
+            stale = await api.job(job_id)
+            gate.open()
+
+            async def awaits_review() -> bool:
+                state = await client.get_workflow_handle(job_id).query("status")
+                return bool(state.get("review"))
+
+            await eventually(awaits_review, "the draft awaits review")
+            answer = await api.post(f"/jobs/{job_id}/approve")
+        assert stale["status"] != "completed"
+        assert answer.status_code == 202
+
+
+class TestAfterRetention:
+    async def test_a_job_is_answered_from_its_record(
+        self,
+        client: Client,
+        api: Caller,
+        forgetful: Forgetful,
+        new_worker: WorkerFactory,
+    ) -> None:
+        async with new_worker():
+            before = await api.completed(
+                await api.create(blog_id="post-1", tags=["hero"], metadata={"slot": 1})
+            )
+        async with forgetful() as other:
+            after = await other.job(before["job_id"])
+            refused = await other.delete(f"/jobs/{before['job_id']}")
+            image = await other.http.get(after["result"]["images"][0]["url"])
+        assert without_addresses(after) == without_addresses(before)
+        problem(refused, 409, "already_terminal")
+        assert image.status_code == 200
+
+    async def test_a_draft_that_nobody_decided_has_expired(
+        self,
+        client: Client,
+        api: Caller,
+        forgetful: Forgetful,
+        new_worker: WorkerFactory,
+    ) -> None:
+        async with new_worker():
+            draft_id = await api.draft()
+        async with forgetful() as other:
+            job = await other.job(draft_id)
+            refused = await other.post(f"/jobs/{draft_id}/approve")
+        assert job["status"] == "completed"
+        assert job["review"]["state"] == "expired"
+        assert "approve" not in job["links"]
+        problem(refused, 409, "not_reviewable")
+
+    async def test_an_approved_draft_names_its_final_still(
+        self,
+        client: Client,
+        api: Caller,
+        forgetful: Forgetful,
+        new_worker: WorkerFactory,
+    ) -> None:
+        async with new_worker():
+            draft_id = await api.draft()
+            await api.post(f"/jobs/{draft_id}/approve", {"reviewer": "Ada"})
+            await client.get_workflow_handle(draft_id).result()
+            await api.completed(f"{draft_id}-final")
+        async with forgetful() as other:
+            job = await other.job(draft_id)
+            again = await other.post(f"/jobs/{draft_id}/approve")
+        assert job["final_job_id"] == f"{draft_id}-final"
+        assert job["review"]["reviewer"] == "Ada"
+        assert again.json()["final_job_id"] == f"{draft_id}-final"
+
+    async def test_a_batch_is_answered_from_its_record(
+        self,
+        client: Client,
+        api: Caller,
+        forgetful: Forgetful,
+        new_worker: WorkerFactory,
+    ) -> None:
+        async with new_worker():
+            created = await api.create_batch({}, {}, workflow="final_only", blog_id="post-1")
+            await client.get_workflow_handle(created["batch_id"]).result()
+            before = await api.batch(created["batch_id"])
+        async with forgetful() as other:
+            after = await other.batch(created["batch_id"])
+            refused = await other.delete(f"/batches/{created['batch_id']}")
+        assert without_addresses(after) == without_addresses(before)
+        problem(refused, 409, "already_terminal")
+
+    async def test_a_failed_job_says_why_still(
+        self,
+        client: Client,
+        api: Caller,
+        forgetful: Forgetful,
+        new_worker: WorkerFactory,
+    ) -> None:
+        async def refuse(order: Order, report: Report) -> None:
+            raise ContentRejected("The prompt is against the rules.", provider="studio")
+
+        async with new_worker(FakeProvider(refuse)):
+            before = await api.ended(await api.create())
+        async with forgetful() as other:
+            after = await other.job(before["job_id"])
+        assert after["error"] == before["error"]
+
+
+def without_addresses(value: Any) -> Any:
+    """The same answer whichever address it was asked at."""
+    if isinstance(value, dict):
+        return {
+            name: without_addresses(item)
+            for name, item in value.items()
+            if name not in ("links", "srcset") and "url" not in name.split("_")
+        }
+    if isinstance(value, list):
+        return [without_addresses(item) for item in value]
+    return value

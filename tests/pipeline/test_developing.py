@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import hashlib
+import io
+from datetime import UTC, datetime
+
+import pytest
+from PIL import Image
+
+from domain.errors import InvalidOutput
+from domain.jobs import ImageSpec, JobRequest, JobState, JobStatus, Stage, Target
+from domain.renders import DevelopOrder, Original, Rendered
+from domain.reviews import ReviewState
+from domain.sizes import Quality
+from pipeline.developing import Developer, alt_text_of
+from storage.archive import Archive
+from storage.keys import original_key
+from storage.objects import ObjectStore
+from tests.fakes import png
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+
+
+def spec(prompt: str = "sea", quality: Quality = Quality.DRAFT) -> ImageSpec:
+    return ImageSpec(prompt=prompt, quality=quality, width_px=64, height_px=48, seed=5)
+
+
+async def order(
+    store: ObjectStore, *pictures: bytes, quality: Quality = Quality.DRAFT, alt: str | None = None
+) -> DevelopOrder:
+    """An order for pictures that lie in the store."""
+    originals = []
+    for index, data in enumerate(pictures):
+        key = original_key("img_1", "token", index)
+        await store.put(key, data, "application/octet-stream")
+        originals.append(
+            Original(key=key, width_px=64, height_px=48, seed=5 + index, cost_usd=0.01)
+        )
+    return DevelopOrder(
+        job_id="img_1",
+        request=JobRequest(
+            spec=spec(quality=quality),
+            targets=[Target(provider="studio", model="studio-1", expected_seconds=1)],
+            asset_token="token",
+            created_at=NOW,
+            review_seconds=60,
+            alt_text=alt,
+        ),
+        state=JobState(),
+        rendered=Rendered(
+            provider="studio",
+            model="studio-1",
+            originals=originals,
+            started_at=NOW,
+            generation_time_seconds=1.5,
+            attempts=[],
+        ),
+    )
+
+
+class TestDevelop:
+    async def test_every_variant_is_stored_as_it_is_described(
+        self, store: ObjectStore, archive: Archive
+    ) -> None:
+        wanted = await order(store, png(64, 48, "teal"), png(64, 48, "red"))
+        state = await Developer(store, archive).develop(wanted)
+        assert state.result
+        assert len(state.result.images) == 2
+        assert state.result.cost_usd == pytest.approx(0.02)
+        for image in state.result.images:
+            for variant in image.variants:
+                data = await store.get(state.result.key(variant))
+                with Image.open(io.BytesIO(data)) as opened:
+                    assert opened.size == (variant.width_px, variant.height_px)
+                    assert (opened.format or "").lower() == variant.format
+            main = await store.get(state.result.key(image.variants[0]))
+            assert hashlib.sha256(main).hexdigest() == image.sha256
+            assert len(main) == image.size_bytes
+        assert [image.dominant_color for image in state.result.images] == ["#008080", "#ff0000"]
+
+    async def test_a_draft_awaits_review_and_its_record_says_so(
+        self, store: ObjectStore, archive: Archive
+    ) -> None:
+        wanted = await order(store, png(64, 48))
+        state = await Developer(store, archive).develop(wanted)
+        assert (state.status, state.stage) == (JobStatus.COMPLETED, Stage.COMPLETED)
+        assert state.progress_percentage == 100
+        assert state.review
+        assert state.review.state is ReviewState.AWAITING
+        record = await archive.read_job("img_1")
+        assert record
+        assert record.state == state
+        assert record.request == wanted.request
+
+    async def test_a_final_does_not(self, store: ObjectStore, archive: Archive) -> None:
+        wanted = await order(store, png(64, 48), quality=Quality.HIGH)
+        assert (await Developer(store, archive).develop(wanted)).review is None
+
+    async def test_again_gives_the_same_objects(self, store: ObjectStore, archive: Archive) -> None:
+        wanted = await order(store, png(64, 48))
+        first = await Developer(store, archive).develop(wanted)
+        again = await Developer(store, archive).develop(wanted)
+        assert again.result == first.result
+
+    async def test_a_given_alt_text_is_kept(self, store: ObjectStore, archive: Archive) -> None:
+        wanted = await order(store, png(64, 48), alt="The harbour at dawn")
+        state = await Developer(store, archive).develop(wanted)
+        assert state.result
+        assert state.result.images[0].alt_text == "The harbour at dawn"
+
+    async def test_bytes_that_are_no_picture_leave_no_record(
+        self, store: ObjectStore, archive: Archive
+    ) -> None:
+        with pytest.raises(InvalidOutput):
+            await Developer(store, archive).develop(await order(store, b"no picture"))
+        assert await archive.read_job("img_1") is None
+
+
+class TestAltText:
+    def test_it_is_the_prompt_on_one_line(self) -> None:
+        assert alt_text_of(spec(" a  boat\n at dawn ")) == "a boat at dawn"
+
+    def test_a_long_prompt_is_cut_at_a_word(self) -> None:
+        text = alt_text_of(spec("lighthouse " * 50))
+        assert len(text) <= 251
+        assert text.endswith("lighthouse…")
+
+    def test_one_endless_word_is_cut_too(self) -> None:
+        assert len(alt_text_of(spec("x" * 4000))) <= 251

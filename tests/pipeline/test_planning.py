@@ -1,0 +1,312 @@
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from domain.batches import BatchFlow
+from domain.errors import CapabilityMissing, InvalidRequest, ModelShutDown, ProviderNotConfigured
+from domain.jobs import Consistency, JobRequest
+from domain.renders import SuccessorOrder
+from domain.reviews import FinalChoices, Revision
+from domain.sizes import AspectRatio, Quality
+from domain.wishes import Wish
+from pipeline.planning import Planner
+from providers.catalogue import Catalogue
+
+SECONDS = {"draft": 1, "standard": 2, "high": 3, "ultra": 4}
+TODAY = date(2026, 11, 23)
+
+
+def model(**more: Any) -> dict[str, Any]:
+    return {"expected_seconds": SECONDS, **more}
+
+
+def entry(models: dict[str, Any], **defaults: str) -> dict[str, Any]:
+    first = next(iter(models))
+    return {
+        "title": "Vendor",
+        "defaults": {**dict.fromkeys(SECONDS, first), **defaults},
+        "models": models,
+    }
+
+
+CATALOGUE = Catalogue(
+    {
+        "defaults": {"provider": "studio"},
+        "providers": {
+            "studio": entry({"studio-1": model(seed=True, max_images=4, price_usd=0.0)}),
+            "seeded": entry(
+                {"quick": model(seed=True, price_usd=0.01), "fine": model(seed=True)},
+                high="fine",
+            ),
+            "seedless": entry(
+                {
+                    "sketch": model(references=True),
+                    "paint": model(),
+                    "gone": model(shutdown_on=TODAY, successor="paint"),
+                },
+                high="paint",
+            ),
+            "small": entry({"tiny": model(max_side_px=512)}),
+        },
+    },
+    lambda: TODAY,
+)
+
+
+def planner(*configured: str, stand_in: bool = True) -> Planner:
+    return Planner(
+        CATALOGUE,
+        frozenset(configured or ("studio", "seeded", "seedless", "small")),
+        stand_in=stand_in,
+        review_seconds=60,
+    )
+
+
+def draft_of(request: JobRequest, **more: Any) -> SuccessorOrder:
+    first = request.targets[0]
+    return SuccessorOrder(
+        job_id="img_1",
+        asset_token="successor",
+        seed=99,
+        request=request,
+        provider=first.provider,
+        model=first.model,
+        **more,
+    )
+
+
+def names(request: JobRequest) -> list[str]:
+    return [f"{target.provider}/{target.model}" for target in request.targets]
+
+
+class TestJob:
+    def test_what_is_not_wished_is_chosen(self) -> None:
+        request = planner().job(Wish(prompt="sea"))
+        assert names(request) == ["studio/studio-1"]
+        assert request.spec.quality is Quality.STANDARD
+        assert request.spec.aspect_ratio is AspectRatio.SQUARE
+        assert (request.spec.width_px, request.spec.height_px) == (1024, 1024)
+        assert 0 <= request.spec.seed < 2**32
+        assert request.review_seconds == 60
+        assert request.stand_in_for is None
+
+    def test_seeds_and_tokens_are_fresh_each_time(self) -> None:
+        requests = [planner().job(Wish(prompt="sea")) for _ in range(20)]
+        assert len({request.asset_token for request in requests}) == 20
+        assert len({request.spec.seed for request in requests}) > 15
+
+    def test_a_seed_of_zero_is_a_seed(self) -> None:
+        assert planner().job(Wish(prompt="sea", seed=0)).spec.seed == 0
+
+    def test_pixels_win_over_the_ratio(self) -> None:
+        wish = Wish(prompt="sea", width=300, height=200, aspect_ratio=AspectRatio.WIDE)
+        spec = planner().job(wish).spec
+        assert (spec.width_px, spec.height_px, spec.aspect_ratio) == (300, 200, None)
+
+    def test_fallbacks_follow_in_order_and_none_is_tried_twice(self) -> None:
+        wish = Wish(
+            prompt="sea", provider="seeded", fallback_providers=["studio", "seeded", "seedless"]
+        )
+        assert names(planner().job(wish)) == ["seeded/quick", "studio/studio-1", "seedless/sketch"]
+
+    def test_a_model_is_of_the_first_choice_only(self) -> None:
+        wish = Wish(prompt="sea", provider="seeded", model="fine", fallback_providers=["studio"])
+        assert names(planner().job(wish)) == ["seeded/fine", "studio/studio-1"]
+
+    def test_the_default_model_is_the_qualitys(self) -> None:
+        wish = Wish(prompt="sea", provider="seeded", quality=Quality.HIGH)
+        assert names(planner().job(wish)) == ["seeded/fine"]
+
+    def test_a_model_that_is_shut_down_is_refused_with_its_successor(self) -> None:
+        with pytest.raises(ModelShutDown, match="Use 'paint' instead"):
+            planner().job(Wish(prompt="sea", provider="seedless", model="gone"))
+
+    def test_every_fallback_must_be_able_too(self) -> None:
+        wish = Wish(prompt="sea", fallback_providers=["small"], num_images=2)
+        with pytest.raises(CapabilityMissing) as refused:
+            planner().job(wish)
+        assert {field for field, _ in refused.value.errors} == {"num_images", "width"}
+
+
+class TestStandIn:
+    def test_the_studio_renders_for_whom_is_not_configured(self) -> None:
+        request = planner("studio").job(
+            Wish(prompt="sea", provider="stability_ai", model="sd3", fallback_providers=["fal"])
+        )
+        assert names(request) == ["studio/studio-1"]
+        assert request.stand_in_for == "stability_ai"
+
+    def test_it_does_not_where_a_vendor_is_configured(self) -> None:
+        with pytest.raises(ProviderNotConfigured, match="choose one of: seeded, studio"):
+            planner("studio", "seeded").job(Wish(prompt="sea", provider="stability_ai"))
+
+    def test_it_does_not_where_it_is_turned_off(self) -> None:
+        with pytest.raises(ProviderNotConfigured):
+            planner("studio", stand_in=False).job(Wish(prompt="sea", provider="stability_ai"))
+
+    def test_it_stands_in_for_the_final_too(self) -> None:
+        stage = planner("studio")
+        request = stage.job(Wish(prompt="sea", provider="stability_ai", quality=Quality.DRAFT))
+        final = stage.final(draft_of(request), None)
+        assert names(final) == ["studio/studio-1"]
+        assert final.stand_in_for == "stability_ai"
+
+
+class TestBatchItem:
+    @pytest.mark.parametrize(
+        ("asked", "final"),
+        [
+            (None, Quality.HIGH),
+            (Quality.DRAFT, Quality.HIGH),
+            (Quality.STANDARD, Quality.STANDARD),
+            (Quality.ULTRA, Quality.ULTRA),
+        ],
+    )
+    def test_the_quality_asked_for_is_its_finals(
+        self, asked: Quality | None, final: Quality
+    ) -> None:
+        item = planner().batch_item(Wish(prompt="sea", quality=asked), BatchFlow.DRAFT_THEN_FINAL)
+        assert item.is_draft
+        assert item.final_quality is final
+        assert planner().final(draft_of(item), None).spec.quality is final
+
+    def test_a_batch_of_finals_has_no_drafts(self) -> None:
+        asked = [None, Quality.DRAFT, Quality.STANDARD, Quality.HIGH]
+        made = [
+            planner().batch_item(Wish(prompt="sea", quality=each), BatchFlow.FINAL_ONLY)
+            for each in asked
+        ]
+        assert [item.spec.quality for item in made] == ["standard", "standard", "standard", "high"]
+
+
+class TestFinal:
+    def test_it_is_bound_by_seed_where_the_model_takes_one(self) -> None:
+        request = planner().job(
+            Wish(
+                prompt="sea",
+                quality=Quality.DRAFT,
+                aspect_ratio=AspectRatio.R3_2,
+                provider="seeded",
+                seed=7,
+                num_images=1,
+                style="ink",
+                negative_prompt="people",
+                blog_id="post-1",
+            )
+        )
+        final = planner().final(draft_of(request), None)
+        assert names(final) == ["seeded/quick"]
+        assert final.consistency is Consistency.SEED
+        assert final.draft_job_id == "img_1"
+        assert final.asset_token == "successor"
+        assert not final.is_draft
+        assert final.blog_id == "post-1"
+        spec = final.spec
+        assert (spec.prompt, spec.style, spec.negative_prompt) == ("sea", "ink", "people")
+        assert (spec.seed, spec.width_px, spec.height_px) == (7, 1536, 1024)
+
+    def test_the_seed_that_was_drawn_wins_over_the_one_that_was_asked_for(self) -> None:
+        request = planner().job(Wish(prompt="sea", quality=Quality.DRAFT, seed=7))
+        assert planner().final(draft_of(request, drawn_seed=0), None).spec.seed == 0
+
+    def test_another_model_is_not_bound(self) -> None:
+        request = planner().job(Wish(prompt="sea", quality=Quality.DRAFT, provider="seeded"))
+        final = planner().final(draft_of(request), FinalChoices(model="fine"))
+        assert final.consistency is Consistency.NONE
+
+    def test_a_model_without_seeds_gives_way_to_the_qualitys_default(self) -> None:
+        request = planner().job(Wish(prompt="sea", quality=Quality.DRAFT, provider="seedless"))
+        final = planner().final(draft_of(request), None)
+        assert names(final) == ["seedless/paint"]
+        assert final.consistency is Consistency.NONE
+
+    def test_it_follows_the_provider_that_drew_not_the_one_that_was_asked_first(self) -> None:
+        request = planner().job(
+            Wish(
+                prompt="sea",
+                quality=Quality.DRAFT,
+                provider="seedless",
+                fallback_providers=["studio"],
+            )
+        )
+        drawn = draft_of(request).model_copy(update={"provider": "studio", "model": "studio-1"})
+        final = planner().final(drawn, None)
+        assert names(final) == ["studio/studio-1"]
+        assert final.consistency is Consistency.SEED
+
+    def test_one_picture_of_many_is_made(self) -> None:
+        request = planner().job(Wish(prompt="sea", quality=Quality.DRAFT, num_images=4))
+        assert planner().final(draft_of(request), None).spec.num_images == 1
+
+    def test_a_draft_with_pixels_of_its_own_keeps_them(self) -> None:
+        request = planner().job(Wish(prompt="sea", quality=Quality.DRAFT, width=300, height=200))
+        spec = planner().final(draft_of(request), None).spec
+        assert (spec.width_px, spec.height_px) == (300, 200)
+
+    def test_what_cannot_be_made_is_refused(self) -> None:
+        request = planner().job(Wish(prompt="sea", quality=Quality.DRAFT))
+        for choices, refusal in (
+            (FinalChoices(width=4096, height=4096), CapabilityMissing),
+            (FinalChoices(provider="small"), CapabilityMissing),
+            (FinalChoices(provider="seedless", model="gone"), ModelShutDown),
+            (FinalChoices(model="unknown"), InvalidRequest),
+        ):
+            with pytest.raises(refusal):
+                planner().final(draft_of(request), choices)
+
+
+class TestRevision:
+    def test_only_what_the_editor_changed_changes(self) -> None:
+        request = planner().job(
+            Wish(
+                prompt="sea",
+                quality=Quality.DRAFT,
+                aspect_ratio=AspectRatio.WIDE,
+                style="ink",
+                provider="seeded",
+                model="fine",
+                num_images=1,
+                tags=["hero"],
+            )
+        )
+        again = planner().revision(draft_of(request), Revision(prompt="a calm sea"))
+        assert again.is_draft
+        assert again.spec.prompt == "a calm sea"
+        assert again.spec.style == "ink"
+        assert (again.spec.width_px, again.spec.height_px) == (512, 288)
+        assert names(again) == ["seeded/fine"]
+        assert again.spec.seed == 99
+        assert again.revision_of == "img_1"
+        assert again.tags == ["hero"]
+        assert again.asset_token == "successor"
+
+    def test_a_seed_of_zero_is_a_wish(self) -> None:
+        request = planner().job(Wish(prompt="sea", quality=Quality.DRAFT, seed=7))
+        assert planner().revision(draft_of(request), Revision(seed=0)).spec.seed == 0
+
+    def test_another_provider_brings_its_own_model(self) -> None:
+        request = planner().job(Wish(prompt="sea", quality=Quality.DRAFT, provider="seeded"))
+        again = planner().revision(draft_of(request), Revision(provider="seedless"))
+        assert names(again) == ["seedless/sketch"]
+
+    def test_pixels_and_ratios_replace_each_other(self) -> None:
+        request = planner().job(Wish(prompt="sea", quality=Quality.DRAFT, width=300, height=200))
+        square = planner().revision(draft_of(request), Revision(aspect_ratio=AspectRatio.SQUARE))
+        assert (square.spec.width_px, square.spec.height_px) == (512, 512)
+        pixels = planner().revision(draft_of(square), Revision(width=400, height=100))
+        assert (pixels.spec.width_px, pixels.spec.height_px) == (400, 100)
+
+    def test_fallbacks_stay_and_none_is_tried_twice(self) -> None:
+        request = planner().job(
+            Wish(
+                prompt="sea",
+                quality=Quality.DRAFT,
+                provider="seeded",
+                fallback_providers=["studio"],
+            )
+        )
+        again = planner().revision(draft_of(request), Revision(provider="studio"))
+        assert names(again) == ["studio/studio-1"]

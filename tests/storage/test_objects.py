@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import pytest
+
+from domain.errors import StorageUnavailable
+from storage import objects
+from storage.objects import InvalidRange, ObjectMissing, ObjectStore
+
+BODY = bytes(range(256)) * 4096
+CLOSED = "http://127.0.0.1:9"
+
+
+class TestPutAndGet:
+    async def test_what_was_put_is_got(self, store: ObjectStore) -> None:
+        await store.put("assets/a/1.png", BODY, "image/png")
+        assert await store.get("assets/a/1.png") == BODY
+
+    async def test_a_later_object_replaces_an_earlier(self, store: ObjectStore) -> None:
+        await store.put("a", b"one", "text/plain", remember=True)
+        await store.put("a", b"another", "text/plain")
+        assert await store.get("a") == b"another"
+
+    async def test_what_is_remembered_is_in_the_store_too(
+        self, store: ObjectStore, store_url: str
+    ) -> None:
+        await store.put("a", BODY, "image/png", remember=True)
+        elsewhere = objects.connect(store_url, store._bucket)
+        assert await elsewhere.get("a") == BODY
+        assert await store.get("a") == BODY
+        assert await store.get("a") == BODY
+
+    async def test_more_than_memory_holds_is_got_from_the_store(self, store: ObjectStore) -> None:
+        for number in range(3):
+            await store.put(f"{number}", b"x" * 30_000_000, "image/png", remember=True)
+        for number in range(3):
+            assert len(await store.get(f"{number}")) == 30_000_000
+
+    async def test_an_empty_object_is_one(self, store: ObjectStore) -> None:
+        await store.put("empty", b"", "text/plain")
+        assert await store.get("empty") == b""
+
+    @pytest.mark.parametrize("key", ["none", "none/at/all", "assets/é 🌊+%20.png"])
+    async def test_a_missing_object_is_missing(self, store: ObjectStore, key: str) -> None:
+        with pytest.raises(ObjectMissing):
+            await store.get(key)
+        with pytest.raises(ObjectMissing):
+            await store.open(key)
+
+    async def test_a_deleted_object_is_missing_and_may_be_deleted_again(
+        self, store: ObjectStore
+    ) -> None:
+        await store.put("a", b"one", "text/plain")
+        for _ in range(2):
+            await store.delete("a")
+        with pytest.raises(ObjectMissing):
+            await store.get("a")
+
+
+class TestOpen:
+    async def test_it_tells_what_a_browser_needs(self, store: ObjectStore) -> None:
+        await store.put("a.webp", BODY, "image/webp")
+        found = await store.open("a.webp")
+        assert found.content_type == "image/webp"
+        assert found.content_length == len(BODY)
+        assert found.content_range is None
+        assert found.etag.startswith('"')
+        assert b"".join(found.chunks) == BODY
+
+    async def test_another_body_has_another_etag(self, store: ObjectStore) -> None:
+        await store.put("a", b"one", "text/plain")
+        await store.put("b", b"two", "text/plain")
+        tags = [(await store.open(key)).etag for key in "ab"]
+        assert tags[0] != tags[1]
+
+    @pytest.mark.parametrize(
+        ("asked", "part"),
+        [
+            ("bytes=0-9", slice(0, 10)),
+            ("bytes=1000-", slice(1000, None)),
+            ("bytes=-10", slice(-10, None)),
+            ("bytes=0-99999999", slice(0, None)),
+        ],
+    )
+    async def test_a_range_is_a_part(self, store: ObjectStore, asked: str, part: slice) -> None:
+        await store.put("a", BODY, "image/png")
+        found = await store.open("a", asked)
+        assert found.content_range
+        assert found.content_range.endswith(f"/{len(BODY)}")
+        assert found.content_length == len(BODY[part])
+        assert b"".join(found.chunks) == BODY[part]
+
+    async def test_a_range_outside_is_refused(self, store: ObjectStore) -> None:
+        await store.put("a", b"short", "text/plain")
+        with pytest.raises(InvalidRange):
+            await store.open("a", "bytes=100-")
+
+
+class TestBucket:
+    async def test_it_is_created_once(self, store_url: str) -> None:
+        store = objects.connect(store_url, "created-once")
+        with pytest.raises(StorageUnavailable, match="does not exist"):
+            await store.check()
+        for _ in range(2):
+            await store.ensure_bucket()
+        await store.check()
+
+    async def test_buckets_share_nothing(self, store: ObjectStore, store_url: str) -> None:
+        other = objects.connect(store_url, "another-bucket")
+        await other.ensure_bucket()
+        await store.put("a", b"one", "text/plain")
+        with pytest.raises(ObjectMissing):
+            await other.get("a")
+
+
+class TestOutage:
+    async def test_every_call_says_so_without_address_or_key(
+        self, store_keys: tuple[str, str]
+    ) -> None:
+        store = objects.connect(CLOSED, "bucket")
+        for call in (
+            store.get("records/a"),
+            store.put("records/a", b"one", "text/plain"),
+            store.open("records/a"),
+            store.delete("records/a"),
+            store.check(),
+            store.ensure_bucket(),
+        ):
+            with pytest.raises(StorageUnavailable) as away:
+                await call
+            assert "bucket=bucket" in str(away.value)
+            assert "127.0.0.1" not in str(away.value)
+            assert not [key for key in store_keys if key in str(away.value)]
+
+    async def test_a_wrong_key_is_an_outage(
+        self, store_url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+        store = objects.connect(store_url, "darkroom")
+        with pytest.raises(StorageUnavailable) as refused:
+            await store.get("a")
+        assert "wrong" not in str(refused.value)
