@@ -69,7 +69,7 @@ class WebhookSender:
         """
         body = delivery.model_dump_json(include={"event", "happened_at", "data"})
         signature = self._webhook.sign(delivery.message_id, delivery.happened_at, body)
-        headers = {
+        headers: dict[bytes | str, bytes | str] = {
             "host": urlsplit(delivery.url).netloc.rpartition("@")[2],
             "content-type": "application/json",
             "webhook-id": delivery.message_id,

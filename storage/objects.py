@@ -199,6 +199,7 @@ def connect(endpoint: str | None, bucket: str) -> ObjectStore:
         read_timeout=30,
         retries={"mode": "standard", "total_max_attempts": 2},
         max_pool_connections=_THREADS,
+        parameter_validation=False,
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )

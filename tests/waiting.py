@@ -54,9 +54,12 @@ def running(child: Child, log: Path, *extra_arguments: str) -> Iterator[subproce
 
 
 async def _ready(child: Child) -> None:
+    assert child.ready is not None
+    check = child.ready
+
     async def look() -> bool:
         try:
-            await child.ready()  # type: ignore[misc]  both of ours have one
+            await check()
         except NotReadyError:
             return False
         return True

@@ -71,12 +71,14 @@ class TestDevelop:
         original = encoded(gradient(), "PNG")
         assert develop_original(original) == develop_original(original)
 
-    def test_transparency_survives_in_every_encoding(self) -> None:
+    @pytest.mark.parametrize("alpha", [0, 128])
+    def test_transparency_survives_in_every_encoding(self, alpha: int) -> None:
         image = gradient().convert("RGBA")
-        image.putalpha(Image.new("L", image.size, 0))
+        image.putalpha(alpha)
         developed = develop_original(encoded(image, "PNG"))
+        assert developed.thumbhash
         for encoding in developed.encodings:
-            assert opened(encoding).convert("RGBA").getpixel((3, 3))[3] == 0  # type: ignore[index]
+            assert opened(encoding).convert("RGBA").getpixel((3, 3))[3] == alpha  # type: ignore[index]
 
     def test_the_placeholder_looks_like_the_picture(self) -> None:
         developed = develop_original(encoded(Image.new("RGB", (64, 32), "#ff8000"), "PNG"))
