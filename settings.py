@@ -6,12 +6,13 @@ to the engine is not here: `temporalio.envconfig` reads `TEMPORAL_*`, see `tempo
 
 from __future__ import annotations
 
+import base64
 import os
 from pathlib import Path
 from typing import Annotated, Literal
 
 from dotenv import load_dotenv
-from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError
+from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 
@@ -69,6 +70,19 @@ class Settings(BaseSettings):
     """How long a worker that was asked to stop lets running activities finish."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
+    @field_validator("webhook_secret")
+    @classmethod
+    def _is_a_standard_webhooks_secret(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None:
+            encoded = secret.get_secret_value().removeprefix("whsec_")
+            try:
+                decoded = base64.b64decode(encoded, validate=True)
+            except ValueError:
+                decoded = b""
+            if not decoded:
+                raise ValueError("must be 'whsec_' and base64, as `openssl rand -base64 32` gives")
+        return secret
+
     @property
     def review_seconds(self) -> float:
         """How long a draft awaits review."""
@@ -77,7 +91,8 @@ class Settings(BaseSettings):
     @property
     def webhook_hosts(self) -> frozenset[str]:
         """The names in `webhook_allow_hosts`."""
-        return frozenset(name.strip() for name in self.webhook_allow_hosts.split(",") if name)
+        names = (name.strip() for name in self.webhook_allow_hosts.split(","))
+        return frozenset(name for name in names if name)
 
     @property
     def s3_url(self) -> str | None:

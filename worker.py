@@ -174,6 +174,8 @@ async def _connected(stop: asyncio.Event) -> Client | None:
 
 def main() -> int:
     """Run the worker; returns the process's exit status."""
+    # The sandbox imports a workflow's module anew for each workflow: from bytecode, where it can.
+    sys.dont_write_bytecode = False
     try:
         settings = load_settings()
         logging.basicConfig(

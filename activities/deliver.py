@@ -11,6 +11,8 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from domain.webhooks import Delivery
 from pipeline.delivering import AddressRefused, WebhookSender
 
+_UNREACHABLE = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError)
+
 
 class DeliverActivities:
     """Registered on the `darkroom` task queue."""
@@ -27,7 +29,7 @@ class DeliverActivities:
             status = await self._sender.post(delivery)
         except AddressRefused as refused:
             raise ApplicationError(str(refused), non_retryable=True) from refused
-        except (httpcore.NetworkError, httpcore.TimeoutException, OSError) as error:
+        except (*_UNREACHABLE, OSError) as error:
             raise _not_taken("the receiver cannot be reached") from error
         if status == HTTPStatus.GONE:
             raise ApplicationError("the receiver is gone", non_retryable=True)

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.service import RPCError
 
-from domain.errors import JobFailure, Refusal
+from domain.errors import InternalFailure, JobFailure, Refusal
 from domain.jobs import JobError, Progress
 
 logger = logging.getLogger("darkroom.worker")
@@ -39,11 +40,18 @@ def as_application_error(
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raise our errors as Temporal failures; a refusal is never retried."""
+    """Raise our errors as Temporal failures; a refusal or a defect is never retried."""
     try:
         yield
+    except ApplicationError:
+        raise
     except JobFailure as failure:
         logger.warning("%s", failure)
         raise as_application_error(failure) from failure
     except Refusal as refusal:
         raise ApplicationError(refusal.message, type=refusal.code, non_retryable=True) from refusal
+    except (RPCError, OSError, MemoryError):
+        raise
+    except Exception as defect:
+        logger.exception("an activity failed unexpectedly")
+        raise as_application_error(InternalFailure("Something went wrong on our side.")) from defect

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+import warnings
 from dataclasses import dataclass
 
-from PIL import Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from domain.errors import Billed, InvalidOutput
 
@@ -27,22 +28,34 @@ class Decoded:
 def decode(data: bytes) -> Decoded:
     """Decode PNG, JPEG or WebP bytes; raises `InvalidOutput`, billed, for anything else."""
     try:
-        with Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
-            if opened.width * opened.height > _MAX_PIXELS:
-                raise InvalidOutput(
-                    f"the picture is too large [{opened.width}x{opened.height}]",
-                    billed=Billed.YES,
-                )
-            opened.load()
-            return _normalised(opened)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
+                _refuse_huge(opened.width, opened.height)
+                opened.load()
+                return _normalised(opened)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise InvalidOutput("the bytes are not a readable picture", billed=Billed.YES) from error
+        raise InvalidOutput("The bytes are not a readable picture.", billed=Billed.YES) from error
     except Image.DecompressionBombError as error:
-        raise InvalidOutput("the picture is too large to decode", billed=Billed.YES) from error
+        raise InvalidOutput("The picture is too large to decode.", billed=Billed.YES) from error
+
+
+def _refuse_huge(width_px: int, height_px: int) -> None:
+    if width_px * height_px > _MAX_PIXELS:
+        raise InvalidOutput(
+            f"The picture is too large: {width_px} by {height_px} pixels.", billed=Billed.YES
+        )
 
 
 def _normalised(opened: Image.Image) -> Decoded:
-    name = opened.format or ""
-    is_plain = opened.mode in ("RGB", "RGBA") and not getattr(opened, "is_animated", False)
-    mode = "RGBA" if opened.has_transparency_data else "RGB"
-    return Decoded(image=opened.convert(mode), format=name, is_plain=is_plain)
+    is_turned = opened.getexif().get(ExifTags.Base.Orientation, 1) != 1
+    is_plain = (
+        opened.mode in ("RGB", "RGBA")
+        and not is_turned
+        and not getattr(opened, "is_animated", False)
+    )
+    image = ImageOps.exif_transpose(opened) if is_turned else opened
+    if image.mode.startswith("I"):
+        image = image.point(lambda value: value / 257, "L")  # 16 bits to 8
+    mode = "RGBA" if image.has_transparency_data else "RGB"
+    return Decoded(image=image.convert(mode), format=opened.format or "", is_plain=is_plain)

@@ -98,7 +98,7 @@ def _encode(image: Image.Image, image_format: str, packet: bytes) -> Encoded:
 
 
 def _thumbhash(small: Image.Image) -> str:
-    rgba = small.convert("RGBA")
+    rgba = Image.alpha_composite(Image.new("RGBA", small.size, "white"), small.convert("RGBA"))
     hashed = rgba_to_thumb_hash(rgba.width, rgba.height, list(rgba.tobytes()))
     return base64.b64encode(bytes(hashed)).decode()
 

@@ -9,14 +9,15 @@ import tomllib
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from domain.errors import CapabilityMissing, InvalidRequest, ModelShutDown, ProviderNotConfigured
 from domain.jobs import ImageSpec, Target
 from domain.sizes import Quality
 
+_UNKNOWN_SECONDS = 10.0
 _BUILT_IN = Path(__file__).with_name("catalogue.toml")
 
 
@@ -53,6 +54,16 @@ class ProviderEntry(_Table):
     defaults: dict[Quality, str]
     models: dict[str, Model]
 
+    @model_validator(mode="after")
+    def _defaults_are_models(self) -> Self:
+        for quality in Quality:
+            model = self.models.get(self.defaults.get(quality, ""))
+            if model is None:
+                raise ValueError(f"defaults.{quality} names none of the models")
+            if quality not in model.expected_seconds:
+                raise ValueError(f"the default for {quality} has no expected_seconds for it")
+        return self
+
 
 class _Defaults(_Table):
     provider: str
@@ -61,6 +72,12 @@ class _Defaults(_Table):
 class _Document(_Table):
     defaults: _Defaults
     providers: dict[str, ProviderEntry]
+
+    @model_validator(mode="after")
+    def _provider_is_known(self) -> Self:
+        if self.defaults.provider not in self.providers:
+            raise ValueError(f"defaults.provider '{self.defaults.provider}' is not described")
+        return self
 
 
 class Catalogue:
@@ -103,7 +120,7 @@ class Catalogue:
         return Target(
             provider=provider,
             model=name,
-            expected_seconds=found.expected_seconds[quality],
+            expected_seconds=found.expected_seconds.get(quality, _UNKNOWN_SECONDS),
             price_usd=found.price_usd,
         )
 
@@ -158,14 +175,14 @@ def load_catalogue(config: Path) -> Catalogue:
     if config.exists():
         try:
             _overlay(document, tomllib.loads(config.read_text()))
-        except (tomllib.TOMLDecodeError, OSError) as error:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
             raise CatalogueError(f"cannot read {config}: {error}") from error
     try:
         return Catalogue(document)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise CatalogueError(f"{config}: {where}: {first['msg']}") from error
+        where = [".".join(str(part) for part in first["loc"])] if first["loc"] else []
+        raise CatalogueError(": ".join([str(config), *where, first["msg"]])) from error
 
 
 def _overlay(base: dict[str, Any], extra: dict[str, Any]) -> None:

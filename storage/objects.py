@@ -76,6 +76,7 @@ class ObjectStore:
             ContentType=content_type,
         )
         await self._run("put", key, put)
+        self._recent.take(key)
         if remember:
             self._recent.keep(key, body)
 

@@ -11,7 +11,6 @@ from tests.e2e.stack import API, Json, Stack
 from tests.e2e.waiting import eventually
 
 STATUSES = {"pending", "queued", "processing", "completed", "failed"}
-IN_FLIGHT = 12
 LARGE = {"quality": "high", "aspect_ratio": "16:9"}
 """1536 px: long enough in the making to be met there."""
 
@@ -114,9 +113,9 @@ class Watch:
             assert answer["status"] == before["status"], (before, answer)
 
 
-def submit_until_in_the_middle(stack: Stack, watch: Watch) -> list[str]:
+def submit_until_in_the_middle(stack: Stack, watch: Watch, total: int) -> list[str]:
     """Submit large images, and return when one is made and another in the making."""
-    job_ids = [submit(stack, f"a lighthouse from ship {n}", **LARGE) for n in range(IN_FLIGHT)]
+    job_ids = [submit(stack, f"a lighthouse from ship {n}", **LARGE) for n in range(total)]
     watch.until_in_the_middle(job_ids)
     return job_ids
 

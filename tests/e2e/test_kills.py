@@ -21,7 +21,7 @@ from tests.e2e.waiting import eventually
 @pytest.fixture
 def in_flight(stack: Stack, watch: Watch) -> list[str]:
     """Jobs of which one is made, another is in the making, and most are still to come."""
-    return submit_until_in_the_middle(stack, watch)
+    return submit_until_in_the_middle(stack, watch, total=12)
 
 
 def assert_none_is_lost(stack: Stack, watch: Watch, job_ids: list[str]) -> None:

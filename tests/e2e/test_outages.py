@@ -53,7 +53,7 @@ def suffered(stack: Stack, part: str) -> Outage:
     stack.ensure_up()
     watch = Watch(stack)
     before = executions(stack).keys()
-    in_flight = submit_until_in_the_middle(stack, watch)
+    in_flight = submit_until_in_the_middle(stack, watch, total=8)
     with stack.without(part):
         submission = stack.http.post(f"{API}/generate-async", json=IMAGE)
         batch = stack.http.post(f"{API}/batch-generate", json={"images": [IMAGE]})

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime
+
+import pytest
+from temporalio.testing import ActivityEnvironment
+
+from activities.beating import Beat, earlier_progress
+from domain.jobs import Attempt, Outcome, Progress
+from tests.activities.orders import render_order
+
+NOW = datetime(2026, 11, 23, tzinfo=UTC)
+FAILED = Attempt(provider="studio", model="studio-1", started_at=NOW, outcome=Outcome.FAILED)
+
+
+def percentages(beat: Beat, *shares: float) -> list[int]:
+    shown = []
+    for share in shares:
+        beat.report(share)
+        shown.append(beat.progress().progress_percentage)
+    return shown
+
+
+class TestBeat:
+    def test_it_is_the_providers_word_within_the_orders_span(self) -> None:
+        beat = Beat(render_order(progress_from=10, progress_to=90), None)
+        assert percentages(beat, 0.25, 0.5, 1.0) == [30, 50, 90]
+
+    @pytest.mark.parametrize("shares", [(0.5, 0.2), (0.5, -1.0), (0.5, 0.0)])
+    def test_it_never_goes_down(self, shares: tuple[float, ...]) -> None:
+        shown = percentages(Beat(render_order(), None), *shares)
+        assert shown == sorted(shown)
+
+    def test_it_never_leaves_its_span(self) -> None:
+        beat = Beat(render_order(progress_from=5, progress_to=47), None)
+        assert percentages(beat, 7.0) == [47]
+
+    def test_it_never_goes_down_across_attempts(self) -> None:
+        first = Beat(render_order(), None)
+        percentages(first, 0.8)
+        first.attempts.append(FAILED)
+        second = Beat(render_order(), first.progress())
+        assert percentages(second, 0.0, 0.1) == [73, 73]
+        assert second.started_at == first.started_at
+        assert second.progress().attempts == [FAILED]
+
+    def test_it_starts_where_the_order_does_and_not_before(self) -> None:
+        assert Beat(render_order(progress_from=47), None).progress().progress_percentage >= 47
+
+    @pytest.mark.parametrize("expected_seconds", [0.0, 1e-9, 1e9])
+    def test_without_a_word_it_stays_within_its_span(self, expected_seconds: float) -> None:
+        order = render_order(expected_seconds=expected_seconds)
+        assert 5 <= Beat(order, None).progress().progress_percentage <= 90
+
+
+class TestEarlierProgress:
+    async def test_it_is_what_the_last_attempt_sent(self) -> None:
+        sent = Progress(progress_percentage=47, started_at=NOW, attempts=[FAILED])
+        for details in (sent, sent.model_dump(mode="json")):
+            environment = ActivityEnvironment()
+            environment.info = dataclasses.replace(environment.info, heartbeat_details=[details])
+            assert environment.run(earlier_progress) == sent
+
+    def test_a_first_attempt_has_none(self) -> None:
+        assert ActivityEnvironment().run(earlier_progress) is None

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+from temporalio.testing import ActivityEnvironment
+
+from activities.render import RenderActivities
+from domain.errors import (
+    Billed,
+    ContentRejected,
+    JobFailure,
+    OutcomeUnknown,
+    ProviderRateLimited,
+    ProviderUnavailable,
+    StorageUnavailable,
+)
+from domain.jobs import Attempt, JobError, Outcome, Progress
+from domain.renders import Rendered, RenderOrder
+from pipeline.rendering import Renderer
+from providers.base import Order, Report
+from storage import objects
+from storage.objects import ObjectStore
+from tests.activities.orders import render_order
+from tests.fakes import Behaviour, FakeProvider
+from tests.waiting import eventually
+
+LONG_AGO = datetime.now(UTC) - timedelta(hours=1)
+
+
+def raising(error: Exception) -> Behaviour:
+    async def behave(order: Order, report: Report) -> None:
+        report(0.5)
+        raise error
+
+    return behave
+
+
+class Attempting(ActivityEnvironment):
+    """One attempt at `render`, after what an earlier one heartbeat."""
+
+    def __init__(self, earlier: Progress | None = None) -> None:
+        super().__init__()
+        self.sent: list[Progress] = []
+        self.on_heartbeat = self.sent.append
+        details = [earlier.model_dump(mode="json")] if earlier else []
+        self.info = dataclasses.replace(self.info, heartbeat_details=details)
+
+    async def render(
+        self, store: ObjectStore, behave: Behaviour | None, order: RenderOrder | None = None
+    ) -> Rendered:
+        activities = RenderActivities(Renderer({"studio": FakeProvider(behave)}, store))
+        return await self.run(activities.render, order or render_order())
+
+    async def fails(
+        self, store: ObjectStore, error: Exception, order: RenderOrder | None = None
+    ) -> ApplicationError:
+        with pytest.raises(ApplicationError) as failed:
+            await self.render(store, raising(error), order)
+        return failed.value
+
+
+class TestRender:
+    async def test_earlier_attempts_are_told_with_the_one_that_worked(
+        self, store: ObjectStore
+    ) -> None:
+        failed = Attempt(
+            provider="studio", model="studio-1", started_at=LONG_AGO, outcome=Outcome.FAILED
+        )
+        earlier = Progress(progress_percentage=40, started_at=LONG_AGO, attempts=[failed])
+        rendered = await Attempting(earlier).render(store, None)
+        assert [attempt.outcome for attempt in rendered.attempts] == ["failed", "completed"]
+        assert rendered.started_at == LONG_AGO
+
+    async def test_it_heartbeats_while_the_provider_works(self, store: ObjectStore) -> None:
+        attempting = Attempting()
+
+        async def until_heard(order: Order, report: Report) -> None:
+            report(0.5)
+
+            async def heard() -> bool:
+                return bool(attempting.sent)
+
+            await eventually(heard, "a heartbeat is sent")
+
+        await attempting.render(store, until_heard)
+        assert attempting.sent[0].progress_percentage == 47
+
+    @pytest.mark.parametrize(
+        "failure",
+        [kind(f"it is {kind.code}") for kind in JobFailure.__subclasses__()],
+        ids=lambda failure: failure.code,
+    )
+    async def test_every_failure_is_told_by_its_code_and_retried_as_its_kind_says(
+        self, store: ObjectStore, failure: JobFailure
+    ) -> None:
+        error = await Attempting().fails(store, failure)
+        assert error.type == failure.code
+        assert error.non_retryable is not failure.retryable
+        assert error.details[0] == JobError.of(failure)
+        assert (error.category is ApplicationErrorCategory.BENIGN) is failure.retryable
+
+    async def test_the_next_attempt_is_left_what_this_one_did(self, store: ObjectStore) -> None:
+        attempting = Attempting()
+        error = await attempting.fails(
+            store, ProviderUnavailable("down", provider="studio", billed=Billed.UNKNOWN)
+        )
+        last = attempting.sent[-1]
+        assert last.progress_percentage == 47
+        assert last.attempts[0].outcome is Outcome.FAILED
+        assert last.attempts[0].error
+        assert last.attempts[0].error.billed is Billed.UNKNOWN
+        assert error.details[1] == last
+
+    async def test_the_vendors_own_word_on_when_to_come_back_is_kept(
+        self, store: ObjectStore
+    ) -> None:
+        error = await Attempting().fails(
+            store, ProviderRateLimited("slow down", retry_after_seconds=7.5)
+        )
+        assert error.next_retry_delay == timedelta(seconds=7.5)
+
+    async def test_a_verdict_has_no_next_time(self, store: ObjectStore) -> None:
+        for failure in (ContentRejected("no"), OutcomeUnknown("lost")):
+            error = await Attempting().fails(store, failure)
+            assert error.non_retryable
+            assert error.next_retry_delay is None
+
+    async def test_a_provider_is_not_waited_for_for_ever(self, store: ObjectStore) -> None:
+        earlier = Progress(progress_percentage=40, started_at=LONG_AGO)
+        error = await Attempting(earlier).fails(store, ProviderUnavailable("down"))
+        assert error.non_retryable
+        assert error.type == "provider_unavailable"
+
+    async def test_with_a_fallback_at_hand_it_is_waited_for_less(self, store: ObjectStore) -> None:
+        a_while_ago = datetime.now(UTC) - timedelta(minutes=5)
+        earlier = Progress(progress_percentage=40, started_at=a_while_ago)
+        down = ProviderUnavailable("down")
+        patient = await Attempting(earlier).fails(store, down)
+        hasty = await Attempting(earlier).fails(store, down, render_order(has_fallback=True))
+        assert not patient.non_retryable
+        assert hasty.non_retryable
+
+    async def test_an_outage_of_the_store_is_waited_out(self) -> None:
+        closed = objects.connect("http://127.0.0.1:9", "bucket")
+        earlier = Progress(progress_percentage=40, started_at=LONG_AGO)
+        with pytest.raises(ApplicationError) as failed:
+            await Attempting(earlier).render(closed, None)
+        assert failed.value.type == StorageUnavailable.code
+        assert not failed.value.non_retryable
+
+    async def test_a_defect_is_told_without_its_internals(self, store: ObjectStore) -> None:
+        error = await Attempting().fails(store, KeyError("secret-internal-name"))
+        assert error.type == "internal"
+        assert error.non_retryable
+        assert "secret" not in str(error)
+        assert "secret" not in str(error.details)
