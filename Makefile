@@ -63,7 +63,7 @@ $(BIN)/uv: | $(VENV)/.python
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9'
 
-INSTALL = $(UV) pip install --quiet --python $(BIN)/python
+INSTALL = $(UV) pip install --quiet --compile-bytecode --python $(BIN)/python
 
 $(FOR_RUNNING): requirements.lock pyproject.toml $(VENV)/.python | $(OUR_UV)
 	$(INSTALL) --require-hashes -r requirements.lock

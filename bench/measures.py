@@ -17,7 +17,7 @@ from bench.calls import settled_calls
 from bench.history import history_size
 from bench.load import Door, Flight, closed_count, fly, one_at_a_time, poll, until_closed
 from bench.picture import Size, picture_costs
-from bench.prompts import prompt
+from bench.prompts import PLAIN_PROMPT, PLAIN_SEED, prompt
 from bench.report import Report
 from bench.stack import Stack
 from domain.names import BATCH_ID
@@ -327,4 +327,7 @@ async def _completed(connection: wire.Wire, job_id: str) -> None:
 
 
 def _picture(number: int, size: Size) -> dict[str, object]:
-    return {"prompt": prompt(number), "width": size[0], "height": size[1], "seed": number}
+    pixels = {"width": size[0], "height": size[1]}
+    if size == SMALL:
+        return {"prompt": PLAIN_PROMPT, "seed": PLAIN_SEED, **pixels}
+    return {"prompt": prompt(number), "seed": number, **pixels}

@@ -15,6 +15,11 @@ _SUBJECTS = (
 _LIGHTS = ("at dawn", "at dusk", "under a full moon", "in autumn rain", "on a bright morning")
 
 
+PLAIN_PROMPT = "abstract silk"
+PLAIN_SEED = 5
+"""A picture that costs the studio next to nothing, so that the engine's share shows."""
+
+
 def prompt(number: int) -> str:
     subject = _SUBJECTS[number % len(_SUBJECTS)]
     light = _LIGHTS[number // len(_SUBJECTS) % len(_LIGHTS)]

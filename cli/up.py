@@ -176,6 +176,7 @@ def _api(settings: Settings, env: Mapping[str, str], code_root: Path) -> Child:
         ],
         env=env,
         ready=_answers_200(f"{_browse_url(settings)}/health/live"),
+        ready_seconds=60.0,
         stop_seconds=API_STOP_SECONDS,
     )
 
@@ -209,6 +210,8 @@ def _common_environment(home: Path, code_root: Path) -> dict[str, str]:
         # The user's folder may hold an `api` or a `settings.py` of its own.
         "PYTHONSAFEPATH": "1",
         "PYTHONUNBUFFERED": "1",
+        # Bytecode is kept even where the user's shell says not to: a restart is then a second.
+        "PYTHONDONTWRITEBYTECODE": "",
         # `.env` is in our environment already; read again, it would undo what is left out here.
         "PYTHON_DOTENV_DISABLED": "1",
         "NO_PROXY": _no_proxy(),

@@ -24,7 +24,7 @@ from tests.fakes import FakeProvider
 from tests.waiting import free_port, running
 from worker import build_workers
 
-NAMESPACES = [f"test-{number}" for number in range(120)]
+NAMESPACES = [f"test-{number}" for number in range(400)]
 
 WorkerFactory = Callable[..., AbstractAsyncContextManager[FakeProvider]]
 

@@ -129,7 +129,7 @@ class TestSettings:
     def test_a_store_elsewhere_is_noticed(self) -> None:
         assert Settings().expects_embedded_store
         assert not Settings(s3_bucket="my-bucket").expects_embedded_store
-        assert not Settings(s3_endpoint="http://store.example").expects_embedded_store  # type: ignore[arg-type]
+        assert not Settings(s3_endpoint="http://store.example").expects_embedded_store
 
 
 class TestTemporalClientConfig:
