@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from temporalio.client import Client, WorkflowHistory
@@ -16,6 +18,7 @@ from tests.replay.shapes import STORIES, Stage
 from tests.workflows.conftest import BatchStarter
 from worker import WORKFLOWS
 
+Json = Any
 HISTORIES = Path(__file__).with_name("histories")
 RECORD = "DARKROOM_RECORD_HISTORIES"
 """Names a release; with it set, stories without a history of that release are recorded."""
@@ -62,10 +65,20 @@ async def test_a_story_played_now_replays(
     replayer = Replayer(workflows=WORKFLOWS, data_converter=pydantic_data_converter)
     await replayer.replay_workflow(history)
     if release := os.environ.get(RECORD):
-        _record(HISTORIES / release / f"{name}.json", history.to_json())
+        _record(HISTORIES / release / f"{name}.json", history.to_json_dict())
 
 
-def _record(path: Path, history: str) -> None:
+def _record(path: Path, history: Json) -> None:
     path.parent.mkdir(exist_ok=True)
     if not path.exists():
-        path.write_text(history)
+        path.write_text(json.dumps(_without_place(history), indent=1) + "\n")
+
+
+def _without_place(value: Json) -> Json:
+    """A history without the machine it was recorded on."""
+    if isinstance(value, list):
+        return [_without_place(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    left_out = ("stackTrace", "identity")
+    return {name: _without_place(item) for name, item in value.items() if name not in left_out}
