@@ -35,7 +35,9 @@ would stop. Do not record the history again. Keep the old way in the else branch
     "path", sorted(HISTORIES.glob("*/*.json")), ids=lambda path: f"{path.parent.name}-{path.stem}"
 )
 async def test_the_code_of_today_replays_the_history(path: Path) -> None:
-    history = WorkflowHistory.from_json(path.stem, _read(path))
+    recorded = _read(path)
+    started = recorded["events"][0]["workflowExecutionStartedEventAttributes"]
+    history = WorkflowHistory.from_json(started["workflowId"], recorded)
     replayer = Replayer(workflows=WORKFLOWS, data_converter=pydantic_data_converter)
     result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
     assert result.replay_failure is None, _LESSON.format(name=path.name) + str(
@@ -43,8 +45,8 @@ async def test_the_code_of_today_replays_the_history(path: Path) -> None:
     )
 
 
-def _read(path: Path) -> str:
-    return path.read_text()
+def _read(path: Path) -> Json:
+    return json.loads(path.read_text())
 
 
 def test_every_story_has_a_golden_history() -> None:
