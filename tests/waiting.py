@@ -19,12 +19,14 @@ DEADLINE_SECONDS = 60.0
 _LOOK_SECONDS = 0.02
 
 
-async def eventually(look: Callable[[], Awaitable[T | None]], why: str) -> T:
+async def eventually(
+    look: Callable[[], Awaitable[T | None]], why: str, every_seconds: float = _LOOK_SECONDS
+) -> T:
     """What `look` gives as soon as it gives something true."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not (found := await look()):
         assert time.monotonic() < deadline, f"it did not happen in time: {why}"
-        await asyncio.sleep(_LOOK_SECONDS)
+        await asyncio.sleep(every_seconds)
     return found
 
 

@@ -25,6 +25,7 @@ from tests.waiting import eventually, free_port
 
 API = "/api/v1/images"
 PROMPT = "a lighthouse above the sea at dawn"
+_POLL_SECONDS = 0.1
 
 Json = dict[str, Any]
 Serve = Callable[..., AbstractAsyncContextManager["Caller"]]
@@ -80,7 +81,7 @@ class Caller:
             job = await self.job(job_id)
             return job if test(job) else None
 
-        return await eventually(look, why)
+        return await eventually(look, why, _POLL_SECONDS)
 
     async def batch_once(self, batch_id: str, test: Callable[[Json], object], why: str) -> Json:
         """The batch as soon as `test` holds of it."""
@@ -89,7 +90,7 @@ class Caller:
             batch = await self.batch(batch_id)
             return batch if test(batch) else None
 
-        return await eventually(look, why)
+        return await eventually(look, why, _POLL_SECONDS)
 
     async def ended(self, job_id: str) -> Json:
         """The job once pollers would stop."""
@@ -161,7 +162,11 @@ async def served(settings: Settings, address: str, namespace: str) -> AsyncItera
             await eventually(lambda: _started(server, serving), "the API serves")
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         async with httpx.AsyncClient(
-            base_url=url, trust_env=False, timeout=30, limits=httpx.Limits(max_connections=None)
+            base_url=url,
+            trust_env=False,
+            verify=False,
+            timeout=30,
+            limits=httpx.Limits(max_connections=None),
         ) as http:
             yield Caller(http, app)
         server.should_exit = True

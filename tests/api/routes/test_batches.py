@@ -406,4 +406,4 @@ async def finished(api: Caller, job_id: str) -> Json:
         job = dict(answer.json())
         return job if job["status"] == "completed" else None
 
-    return await eventually(look, f"{job_id} completes")
+    return await eventually(look, f"{job_id} completes", 0.1)
