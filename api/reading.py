@@ -172,16 +172,14 @@ class Reader:
         return state
 
     async def _with_record(self, job_id: str, told: JobState) -> JobState:
-        """Without a worker: the record knows the result that the engine's summary lacks."""
+        """Without a worker: the record knows the result that the engine's summary lacks.
+
+        A decision shows in the record all at once, a moment after the summary has it.
+        """
         if not told.status.is_terminal:
             return told
         record = await self._archived_job(job_id)
-        if record is None:
-            return told
-        noted = record.state.review
-        if told.review is None or (noted and noted.state is told.review.state):
-            return record.state
-        return record.state.model_copy(update={"review": told.review})
+        return record.state if record is not None else told
 
     async def _closed(self, job_id: str, description: WorkflowExecutionDescription) -> JobState:
         if description.status is WorkflowExecutionStatus.COMPLETED:
