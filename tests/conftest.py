@@ -16,11 +16,15 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from cli import embedded
+from domain.jobs import JobRequest
+from pipeline.planning import Planner
 from providers.base import Provider
+from providers.catalogue import load_catalogue
 from settings import Settings
 from storage import objects
 from storage.archive import Archive
 from tests.fakes import FakeProvider
+from tests.starting import REVIEW_SECONDS, BatchStarter, wish
 from tests.waiting import free_port, running
 from worker import build_workers
 
@@ -111,3 +115,23 @@ def new_worker(client: Client, store: objects.ObjectStore, settings: Settings) -
             yield fake
 
     return running_workers
+
+
+@pytest.fixture
+def planner(settings: Settings) -> Planner:
+    return Planner(
+        load_catalogue(settings.config),
+        frozenset({"studio"}),
+        stand_in=True,
+        review_seconds=REVIEW_SECONDS,
+    )
+
+
+@pytest.fixture
+def draft_request(planner: Planner) -> JobRequest:
+    return planner.job(wish())
+
+
+@pytest.fixture
+def start_batch(client: Client, archive: Archive, planner: Planner) -> BatchStarter:
+    return BatchStarter(client, archive, planner)

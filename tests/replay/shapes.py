@@ -21,8 +21,8 @@ from domain.wishes import Wish
 from pipeline.planning import Planner
 from providers.base import Order, Report
 from tests.fakes import FakeProvider, Gate
+from tests.starting import BatchStarter, start_job
 from tests.waiting import eventually
-from tests.workflows.conftest import BatchStarter, start_job
 from workflows.image_batch import ImageBatchWorkflow
 from workflows.image_job import ImageJobWorkflow
 

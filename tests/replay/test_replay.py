@@ -15,15 +15,13 @@ from temporalio.worker import Replayer
 from pipeline.planning import Planner
 from tests.conftest import WorkerFactory
 from tests.replay.shapes import STORIES, Stage
-from tests.workflows.conftest import BatchStarter
+from tests.starting import BatchStarter
 from worker import WORKFLOWS
 
 Json = Any
 HISTORIES = Path(__file__).with_name("histories")
 RECORD = "DARKROOM_RECORD_HISTORIES"
 """Names a release; with it set, stories without a history of that release are recorded."""
-
-pytest_plugins = ["tests.workflows.conftest"]
 
 _LESSON = """
 Today's workflow code does not give the commands of {name}: a job that was started by that release

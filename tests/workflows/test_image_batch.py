@@ -15,8 +15,8 @@ from storage.keys import manifest_key
 from storage.objects import ObjectStore
 from tests.conftest import WorkerFactory
 from tests.fakes import FakeProvider, Gate
+from tests.starting import BatchHandle, BatchStarter
 from tests.waiting import eventually
-from tests.workflows.conftest import BatchHandle, BatchStarter
 from workflows.image_batch import ImageBatchWorkflow
 
 

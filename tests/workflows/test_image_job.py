@@ -18,8 +18,8 @@ from providers.base import Order, Report
 from storage.archive import Archive
 from tests.conftest import WorkerFactory
 from tests.fakes import FakeProvider, Gate
+from tests.starting import JobHandle, start_job, wish
 from tests.waiting import eventually
-from tests.workflows.conftest import JobHandle, start_job, wish
 from workflows.image_job import ImageJobWorkflow
 
 

@@ -19,7 +19,7 @@ from domain.reviews import ReviewState
 from storage.archive import Archive
 from tests.conftest import WorkerFactory
 from tests.fakes import FakeProvider, Gate
-from tests.workflows.conftest import BatchStarter, start_job
+from tests.starting import BatchStarter, start_job
 from workflows.image_batch import ImageBatchWorkflow
 
 _ATTRIBUTES: list[SearchAttributeKey[Any]] = [

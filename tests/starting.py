@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-import pytest
 from temporalio.client import Client, WorkflowHandle
 
 from domain.batches import BatchFlow, BatchRequest, BatchState
@@ -14,8 +13,6 @@ from domain.jobs import JobRequest, JobState
 from domain.sizes import Quality
 from domain.wishes import Wish
 from pipeline.planning import Planner
-from providers.catalogue import load_catalogue
-from settings import Settings
 from storage.archive import Archive
 from workflows.image_batch import ImageBatchWorkflow
 from workflows.image_job import ImageJobWorkflow
@@ -28,21 +25,6 @@ REVIEW_SECONDS = 3600.0
 
 def wish(prompt: str = "a lighthouse", quality: Quality = Quality.DRAFT) -> Wish:
     return Wish(prompt=prompt, quality=quality, width=64, height=64)
-
-
-@pytest.fixture
-def planner(settings: Settings) -> Planner:
-    return Planner(
-        load_catalogue(settings.config),
-        frozenset({"studio"}),
-        stand_in=True,
-        review_seconds=REVIEW_SECONDS,
-    )
-
-
-@pytest.fixture
-def draft_request(planner: Planner) -> JobRequest:
-    return planner.job(wish())
 
 
 async def start_job(client: Client, request: JobRequest) -> JobHandle:
@@ -90,8 +72,3 @@ class BatchStarter:
             id=batch_id,
             **batch_options(request),
         )
-
-
-@pytest.fixture
-def start_batch(client: Client, archive: Archive, planner: Planner) -> BatchStarter:
-    return BatchStarter(client, archive, planner)
