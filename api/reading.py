@@ -113,6 +113,7 @@ class Reader:
         self._archive = archive
         self.interval_seconds = interval_seconds
         self._jobs: _Looks[JobSnapshot] = _Looks(self._look_at_job, interval_seconds)
+        self._answers: OrderedDict[str, tuple[tuple[str, int], JobState]] = OrderedDict()
         self._manifests: OrderedDict[str, list[JobCard]] = OrderedDict()
         self._batches: _Looks[BatchSnapshot] = _Looks(self._look_at_batch, interval_seconds)
 
@@ -164,11 +165,24 @@ class Reader:
     async def _running(self, job_id: str, description: WorkflowExecutionDescription) -> JobState:
         told = await state_from_description(description)
         try:
-            state = await self._engine.query(job_id, JobState)
+            state = await self._queried(job_id, description)
         except NoAnswer:
             return await self._with_record(job_id, told)
         if state.status is JobStatus.QUEUED and not told.status.is_terminal:
             return told
+        return state
+
+    async def _queried(self, job_id: str, description: WorkflowExecutionDescription) -> JobState:
+        """The workflow's own word, asked for again only when its history has grown."""
+        seen = (description.run_id, description.history_length)
+        known = self._answers.get(job_id)
+        if known is not None and known[0] == seen:
+            self._answers.move_to_end(job_id)
+            return known[1]
+        state = await self._engine.query(job_id, JobState)
+        self._answers[job_id] = (seen, state)
+        while len(self._answers) > _KEPT:
+            self._answers.popitem(last=False)
         return state
 
     async def _with_record(self, job_id: str, told: JobState) -> JobState:

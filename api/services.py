@@ -91,13 +91,14 @@ class Services:
         )
 
 
-def _services(request: Request) -> Services:
+# Asynchronous, or every request would take two turns through a thread pool.
+async def _services(request: Request) -> Services:
     services: Services = request.app.state.services
     return services
 
 
-def _addresses(request: Request) -> Addresses:
-    return _services(request).addresses(request)
+async def _addresses(request: Request) -> Addresses:
+    return (await _services(request)).addresses(request)
 
 
 Served = Annotated[Services, Depends(_services)]

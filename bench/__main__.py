@@ -41,7 +41,7 @@ def bench(
     with told_in_one_sentence():
         try:
             asyncio.run(_run(names, QUICK if quick else FULL, report))
-        except (KeyboardInterrupt, asyncio.CancelledError):
+        except asyncio.CancelledError:
             sys.stderr.write("stopped\n")
             raise typer.Exit(130) from None
     if report.targets:
@@ -54,7 +54,8 @@ async def _run(names: list[str], scale: Scale, report: Report) -> None:
     task = asyncio.current_task()
     if task is None:
         raise AssertionError("a coroutine runs in a task")
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     async with running_stack() as stack:
         await warm_up(stack)
         for name in names:

@@ -10,6 +10,7 @@ from temporalio import workflow
 from temporalio.exceptions import ActivityError, FailureError, WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
+    import workflows.policies as policies
     from activities.batch import BatchActivities
     from activities.develop import DevelopActivities
     from domain.batches import (
@@ -29,7 +30,6 @@ with workflow.unsafe.imports_passed_through():
     from domain.jobs import JobRequest, JobStatus
     from domain.reviews import Approval, Decision, Rejection, ReviewState
     from domain.webhooks import BatchSummary
-    from workflows import policies
     from workflows.image_job import ImageJobWorkflow
     from workflows.options import job_options
     from workflows.story import batch_details_of

@@ -19,10 +19,11 @@ from temporalio.exceptions import (
 )
 
 with workflow.unsafe.imports_passed_through():
+    import domain.names as names
+    import workflows.policies as policies
     from activities.develop import DevelopActivities
     from activities.plan import PlanActivities
     from activities.render import RenderActivities
-    from domain import names
     from domain.batches import Milestone
     from domain.errors import Cancelled
     from domain.ids import final_id, revision_id
@@ -36,7 +37,6 @@ with workflow.unsafe.imports_passed_through():
         ReviewState,
         Revision,
     )
-    from workflows import policies
     from workflows.failures import may_fall_back, problem_of, progress_of
     from workflows.options import job_options
     from workflows.progress import render_span

@@ -6,12 +6,12 @@ from temporalio import workflow
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
+    import workflows.policies as policies
     from activities.deliver import DeliverActivities
     from domain.batches import Milestone
     from domain.jobs import JobStatus
     from domain.reviews import ReviewState
     from domain.webhooks import BatchSummary, Delivery, WebhookEvent
-    from workflows import policies
 
 
 @workflow.defn

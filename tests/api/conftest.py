@@ -6,7 +6,12 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,12 +21,16 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
 
 from api.app import create_app
+from providers.base import Provider
 from settings import Settings
 from storage import objects
 from tests.conftest import WorkerFactory
+from tests.fakes import FakeProvider
 from tests.waiting import eventually, free_port
+from worker import build_workers
 
 API = "/api/v1/images"
 PROMPT = "a lighthouse above the sea at dawn"
@@ -233,6 +242,24 @@ async def door(
     settings = api_settings(home / "none.toml", store_url, namespace)
     async with served(settings, engine_address, namespace) as caller:
         yield caller
+
+
+@pytest.fixture(scope="session")
+async def staffed(
+    engine_address: str, namespaces: Iterator[str], store_url: str, home: Path
+) -> AsyncIterator[Caller]:
+    """One API for all tests that only need workers to be there, with a fake provider."""
+    client = await Client.connect(
+        engine_address, namespace=next(namespaces), data_converter=pydantic_data_converter
+    )
+    store = objects.connect(store_url, client.namespace)
+    await store.ensure_bucket()
+    settings = api_settings(home / "none.toml", store_url, client.namespace)
+    providers: dict[str, Provider] = {"studio": FakeProvider()}
+    async with AsyncExitStack() as stack:
+        for worker in build_workers(client, settings, store, providers):
+            await stack.enter_async_context(worker)
+        yield await stack.enter_async_context(served(settings, engine_address, client.namespace))
 
 
 @pytest.fixture(scope="session")

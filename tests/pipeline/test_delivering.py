@@ -33,14 +33,15 @@ class Receiver:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/hook?site=1"
 
-    def headers(self) -> dict[str, str]:
-        lines = self.heads[0].split("\r\n")[1:]
+    def headers(self, place: int = 0) -> dict[str, str]:
+        """The headers of a request, in the order they came."""
+        lines = self.heads[place].split("\r\n")[1:]
         return {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
 
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode().strip()
         self.heads.append(head)
-        length = int(self.headers().get("content-length", "0"))
+        length = int(self.headers(-1).get("content-length", "0"))
         self.bodies.append(await reader.readexactly(length))
         answer = f"HTTP/1.1 {self._status}\r\nContent-Length: 0\r\nLocation: {self.url}\r\n"
         writer.write(f"{answer}Connection: close\r\n\r\n".encode())

@@ -52,12 +52,9 @@ async def one_at_a_time(
 
 
 class TestBatchStatus:
-    async def test_it_tells_of_every_image_in_order(
-        self, api: Caller, new_worker: WorkerFactory
-    ) -> None:
-        async with new_worker():
-            created = await drafts(api, 3, blog_id="post-1", blog_job_id="run-1")
-            batch = await api.batch(created["batch_id"])
+    async def test_it_tells_of_every_image_in_order(self, staffed: Caller) -> None:
+        created = await drafts(staffed, 3, blog_id="post-1", blog_job_id="run-1")
+        batch = await staffed.batch(created["batch_id"])
         assert batch["status"] == "completed"
         assert batch["progress_percentage"] == 100
         assert batch["total_images"] == 3
@@ -69,7 +66,7 @@ class TestBatchStatus:
         assert batch["cancelled"] is False
         assert [job["job_id"] for job in batch["jobs"]] == created["job_ids"]
         for job in batch["jobs"]:
-            assert (await api.http.get(job["url"])).status_code == 200
+            assert (await staffed.http.get(job["url"])).status_code == 200
 
     async def test_images_wait_their_turn_and_progress_does_not_go_down(
         self, api: Caller, new_worker: WorkerFactory
@@ -151,69 +148,57 @@ class TestBatchStatus:
 
 
 class TestApproveBatch:
-    async def test_all_that_await_review_get_their_finals(
-        self, api: Caller, new_worker: WorkerFactory
-    ) -> None:
-        async with new_worker():
-            created = await drafts(api, 3)
-            answer = await api.post(f"/batches/{created['batch_id']}/approve", {"reviewer": "Ada"})
-            assert answer.status_code == 202
-            body = answer.json()
-            assert body["batch_id"] == created["batch_id"]
-            assert body["decided"] == 3
-            assert body["results"] == [
-                {"job_id": job_id, "outcome": "approved", "final_job_id": f"{job_id}-final"}
-                for job_id in created["job_ids"]
-            ]
-            batch = await finals(api, created["batch_id"], 3)
-            jobs = [await api.job(job_id) for job_id in created["job_ids"]]
+    async def test_all_that_await_review_get_their_finals(self, staffed: Caller) -> None:
+        created = await drafts(staffed, 3)
+        answer = await staffed.post(f"/batches/{created['batch_id']}/approve", {"reviewer": "Ada"})
+        assert answer.status_code == 202
+        body = answer.json()
+        assert body["batch_id"] == created["batch_id"]
+        assert body["decided"] == 3
+        assert body["results"] == [
+            {"job_id": job_id, "outcome": "approved", "final_job_id": f"{job_id}-final"}
+            for job_id in created["job_ids"]
+        ]
+        batch = await finals(staffed, created["batch_id"], 3)
+        jobs = [await staffed.job(job_id) for job_id in created["job_ids"]]
         assert batch["review_counts"] == {"approved": 3}
         assert {job["final_status"] for job in batch["jobs"]} == {"completed"}
         assert {job["review"]["reviewer"] for job in jobs} == {"Ada"}
 
-    async def test_only_those_named_are_approved(
-        self, api: Caller, new_worker: WorkerFactory
-    ) -> None:
-        async with new_worker():
-            created = await drafts(api, 3)
-            chosen = created["job_ids"][1:2]
-            answer = await api.post(f"/batches/{created['batch_id']}/approve", {"job_ids": chosen})
-            assert [result["job_id"] for result in answer.json()["results"]] == chosen
-            await finals(api, created["batch_id"], 1)
-            batch = await reviewed(api, created["batch_id"], awaiting=2, approved=1)
+    async def test_only_those_named_are_approved(self, staffed: Caller) -> None:
+        created = await drafts(staffed, 3)
+        chosen = created["job_ids"][1:2]
+        answer = await staffed.post(f"/batches/{created['batch_id']}/approve", {"job_ids": chosen})
+        assert [result["job_id"] for result in answer.json()["results"]] == chosen
+        await finals(staffed, created["batch_id"], 1)
+        batch = await reviewed(staffed, created["batch_id"], awaiting=2, approved=1)
         assert [job["review_state"] for job in batch["jobs"]] == [
             "awaiting",
             "approved",
             "awaiting",
         ]
 
-    async def test_the_quality_asked_for_is_what_the_final_gets(
-        self, api: Caller, new_worker: WorkerFactory
-    ) -> None:
-        async with new_worker():
-            created = await api.create_batch(
-                {"quality": "ultra"}, {"quality": "standard"}, {"quality": "draft"}
-            )
-            await reviewed(api, created["batch_id"], awaiting=3)
-            await api.post(f"/batches/{created['batch_id']}/approve")
-            jobs = await asyncio.gather(
-                *(finished(api, f"{job_id}-final") for job_id in created["job_ids"])
-            )
+    async def test_the_quality_asked_for_is_what_the_final_gets(self, staffed: Caller) -> None:
+        created = await staffed.create_batch(
+            {"quality": "ultra"}, {"quality": "standard"}, {"quality": "draft"}
+        )
+        await reviewed(staffed, created["batch_id"], awaiting=3)
+        await staffed.post(f"/batches/{created['batch_id']}/approve")
+        jobs = await asyncio.gather(
+            *(finished(staffed, f"{job_id}-final") for job_id in created["job_ids"])
+        )
         assert [job["result"]["images"][0]["width"] for job in jobs] == [2048, 1024, 1536]
         assert {job["result"]["consistency"] for job in jobs} == {"seed"}
         assert {job["batch_id"] for job in jobs} == {created["batch_id"]}
 
-    async def test_what_cannot_be_approved_is_told_image_by_image(
-        self, api: Caller, new_worker: WorkerFactory
-    ) -> None:
-        async with new_worker():
-            created = await drafts(api, 2)
-            first, second = created["job_ids"]
-            await api.post(f"/jobs/{first}/reject")
-            await reviewed(api, created["batch_id"], awaiting=1, rejected=1)
-            named = [first, second, f"{created['batch_id']}-7", "img_0", f"{UNKNOWN}-0", "?"]
-            answer = await api.post(f"/batches/{created['batch_id']}/approve", {"job_ids": named})
-            await finals(api, created["batch_id"], 1)
+    async def test_what_cannot_be_approved_is_told_image_by_image(self, staffed: Caller) -> None:
+        created = await drafts(staffed, 2)
+        first, second = created["job_ids"]
+        await staffed.post(f"/jobs/{first}/reject")
+        await reviewed(staffed, created["batch_id"], awaiting=1, rejected=1)
+        named = [first, second, f"{created['batch_id']}-7", "img_0", f"{UNKNOWN}-0", "?"]
+        answer = await staffed.post(f"/batches/{created['batch_id']}/approve", {"job_ids": named})
+        await finals(staffed, created["batch_id"], 1)
         assert answer.status_code == 202
         results = {result["job_id"]: result for result in answer.json()["results"]}
         assert list(results) == named
@@ -228,14 +213,11 @@ class TestApproveBatch:
         assert "rejected" in results[first]["detail"]
         assert answer.json()["decided"] == 1
 
-    async def test_nothing_to_approve_is_no_error(
-        self, api: Caller, new_worker: WorkerFactory
-    ) -> None:
-        async with new_worker():
-            created = await drafts(api, 1)
-            await api.post(f"/batches/{created['batch_id']}/approve")
-            await finals(api, created["batch_id"], 1)
-            answer = await api.post(f"/batches/{created['batch_id']}/approve")
+    async def test_nothing_to_approve_is_no_error(self, staffed: Caller) -> None:
+        created = await drafts(staffed, 1)
+        await staffed.post(f"/batches/{created['batch_id']}/approve")
+        await finals(staffed, created["batch_id"], 1)
+        answer = await staffed.post(f"/batches/{created['batch_id']}/approve")
         assert answer.status_code == 202
         assert answer.json()["results"] == []
 
@@ -254,38 +236,31 @@ class TestApproveBatch:
         assert not any("final_job_id" in job for job in batch["jobs"])
 
     async def test_a_wish_no_model_can_fulfil_is_refused_before_anything_is_decided(
-        self, api: Caller, new_worker: WorkerFactory
+        self, staffed: Caller
     ) -> None:
-        async with new_worker():
-            created = await drafts(api, 2)
-            answer = await api.post(
-                f"/batches/{created['batch_id']}/approve",
-                {"final": {"width": 4096, "height": 4096}},
-            )
-            problem(answer, 422, "capability_missing")
-            batch = await api.batch(created["batch_id"])
+        created = await drafts(staffed, 2)
+        answer = await staffed.post(
+            f"/batches/{created['batch_id']}/approve",
+            {"final": {"width": 4096, "height": 4096}},
+        )
+        problem(answer, 422, "capability_missing")
+        batch = await staffed.batch(created["batch_id"])
         assert batch["review_counts"] == {"awaiting": 2}
 
-    async def test_a_decision_on_one_image_is_told_in_its_batch(
-        self, api: Caller, new_worker: WorkerFactory
-    ) -> None:
-        async with new_worker():
-            created = await drafts(api, 2)
-            await api.post(f"/jobs/{created['job_ids'][0]}/approve")
-            batch = await finals(api, created["batch_id"], 1)
+    async def test_a_decision_on_one_image_is_told_in_its_batch(self, staffed: Caller) -> None:
+        created = await drafts(staffed, 2)
+        await staffed.post(f"/jobs/{created['job_ids'][0]}/approve")
+        batch = await finals(staffed, created["batch_id"], 1)
         assert batch["jobs"][0]["final_job_id"] == f"{created['job_ids'][0]}-final"
         assert "final_job_id" not in batch["jobs"][1]
 
-    async def test_camel_case_names_of_jobs_are_taken(
-        self, api: Caller, new_worker: WorkerFactory
-    ) -> None:
-        async with new_worker():
-            created = await drafts(api, 2)
-            answer = await api.post(
-                f"/batches/{created['batch_id']}/approve", {"jobIds": created["job_ids"][:1]}
-            )
-            assert answer.json()["decided"] == 1
-            await finals(api, created["batch_id"], 1)
+    async def test_camel_case_names_of_jobs_are_taken(self, staffed: Caller) -> None:
+        created = await drafts(staffed, 2)
+        answer = await staffed.post(
+            f"/batches/{created['batch_id']}/approve", {"jobIds": created["job_ids"][:1]}
+        )
+        assert answer.json()["decided"] == 1
+        await finals(staffed, created["batch_id"], 1)
 
     async def test_an_unknown_batch_is_not_found(self, door: Caller) -> None:
         problem(await door.post(f"/batches/{UNKNOWN}/approve"), 404, "batch_not_found")

@@ -16,18 +16,17 @@ FILES = "/api/v1/images/files"
 
 
 @pytest.fixture
-async def image(api: Caller, new_worker: WorkerFactory) -> Json:
+async def image(staffed: Caller) -> Json:
     """The one image of a completed job."""
-    async with new_worker():
-        job = await api.completed(await api.create())
+    job = await staffed.completed(await staffed.create())
     return dict(job["result"]["images"][0])
 
 
 class TestFile:
     async def test_the_bytes_come_with_their_type_and_may_be_kept_for_ever(
-        self, api: Caller, image: Json
+        self, staffed: Caller, image: Json
     ) -> None:
-        answer = await api.http.get(image["url"])
+        answer = await staffed.http.get(image["url"])
         assert answer.status_code == 200
         assert answer.headers["content-type"] == "image/png"
         assert "immutable" in answer.headers["cache-control"]
@@ -38,15 +37,17 @@ class TestFile:
         assert len(answer.content) == image["size_bytes"]
         assert int(answer.headers["content-length"]) == image["size_bytes"]
 
-    async def test_what_the_caller_has_is_not_sent_again(self, api: Caller, image: Json) -> None:
-        etag = (await api.http.get(image["url"])).headers["etag"]
+    async def test_what_the_caller_has_is_not_sent_again(
+        self, staffed: Caller, image: Json
+    ) -> None:
+        etag = (await staffed.http.get(image["url"])).headers["etag"]
         for known in (etag, f"W/{etag}", f'"other", {etag}', "*"):
-            answer = await api.http.get(image["url"], headers={"If-None-Match": known})
+            answer = await staffed.http.get(image["url"], headers={"If-None-Match": known})
             assert answer.status_code == 304, known
             assert answer.content == b""
             assert answer.headers["etag"] == etag
             assert "immutable" in answer.headers["cache-control"]
-        answer = await api.http.get(image["url"], headers={"If-None-Match": '"other"'})
+        answer = await staffed.http.get(image["url"], headers={"If-None-Match": '"other"'})
         assert answer.status_code == 200
 
     @pytest.mark.parametrize(
@@ -54,41 +55,43 @@ class TestFile:
         [("bytes=0-9", 0, 9), ("bytes=10-", 10, -1), ("bytes=-5", -5, -1)],
     )
     async def test_a_range_is_sent_alone(
-        self, api: Caller, image: Json, wanted: str, first: int, last: int
+        self, staffed: Caller, image: Json, wanted: str, first: int, last: int
     ) -> None:
-        whole = (await api.http.get(image["url"])).content
+        whole = (await staffed.http.get(image["url"])).content
         size = len(whole)
         first, last = first % size, last % size
-        answer = await api.http.get(image["url"], headers={"Range": wanted})
+        answer = await staffed.http.get(image["url"], headers={"Range": wanted})
         assert answer.status_code == 206
         assert answer.headers["content-range"] == f"bytes {first}-{last}/{size}"
         assert answer.content == whole[first : last + 1]
         assert answer.headers["accept-ranges"] == "bytes"
 
-    async def test_a_range_outside_the_file_is_refused(self, api: Caller, image: Json) -> None:
-        answer = await api.http.get(image["url"], headers={"Range": "bytes=99999999-"})
+    async def test_a_range_outside_the_file_is_refused(self, staffed: Caller, image: Json) -> None:
+        answer = await staffed.http.get(image["url"], headers={"Range": "bytes=99999999-"})
         assert answer.status_code == 416
         assert answer.headers["content-range"] == f"bytes */{image['size_bytes']}"
 
     @pytest.mark.parametrize("wanted", ["lines=1-2", "bytes=abc", "bytes=9-1", ""])
     async def test_a_range_that_is_none_is_as_if_not_asked(
-        self, api: Caller, image: Json, wanted: str
+        self, staffed: Caller, image: Json, wanted: str
     ) -> None:
-        answer = await api.http.get(image["url"], headers={"Range": wanted})
+        answer = await staffed.http.get(image["url"], headers={"Range": wanted})
         assert answer.status_code == 200
         assert len(answer.content) == image["size_bytes"]
 
-    async def test_head_tells_all_but_the_bytes(self, api: Caller, image: Json) -> None:
-        answer = await api.http.head(image["url"])
+    async def test_head_tells_all_but_the_bytes(self, staffed: Caller, image: Json) -> None:
+        answer = await staffed.http.head(image["url"])
         assert answer.status_code == 200
         assert answer.headers["content-type"] == "image/png"
         assert int(answer.headers["content-length"]) == image["size_bytes"]
         assert answer.headers["etag"]
         assert answer.content == b""
 
-    async def test_an_original_is_served_as_an_attachment(self, api: Caller, image: Json) -> None:
+    async def test_an_original_is_served_as_an_attachment(
+        self, staffed: Caller, image: Json
+    ) -> None:
         original = image["url"].rsplit("/", 1)[0] + "/0.original"
-        answer = await api.http.get(original)
+        answer = await staffed.http.get(original)
         assert answer.status_code == 200
         assert answer.headers["content-disposition"].startswith("attachment")
         assert answer.headers["content-type"] == "application/octet-stream"

@@ -61,12 +61,11 @@ class TestGenerateAsync:
         assert len(set(ids)) == 10
 
     async def test_a_named_vendor_is_stood_in_for_and_the_answers_say_so(
-        self, api: Caller, new_worker: WorkerFactory
+        self, staffed: Caller
     ) -> None:
-        answer = await api.post("/generate-async", small(provider="stability_ai"))
+        answer = await staffed.post("/generate-async", small(provider="stability_ai"))
         assert "'stability_ai' is not configured" in answer.json()["message"]
-        async with new_worker():
-            job = await api.completed(answer.json()["job_id"])
+        job = await staffed.completed(answer.json()["job_id"])
         assert job["result"]["provider"] == "studio"
         assert "'stability_ai' is not configured" in job["message"]
 
@@ -251,13 +250,10 @@ class TestRequestFields:
         assert spec.num_images == 2
         assert (job["blog_id"], job["blog_job_id"]) == ("post-1", "run-1")
 
-    async def test_width_and_height_win_over_the_aspect_ratio(
-        self, api: Caller, new_worker: WorkerFactory
-    ) -> None:
-        async with new_worker():
-            job = await api.completed(
-                await api.create(width=1920, height=1080, aspectRatio="16:9", quality="standard")
-            )
+    async def test_width_and_height_win_over_the_aspect_ratio(self, staffed: Caller) -> None:
+        job = await staffed.completed(
+            await staffed.create(width=1920, height=1080, aspectRatio="16:9", quality="standard")
+        )
         image = job["result"]["images"][0]
         assert (image["width"], image["height"]) == (1920, 1080)
 
@@ -278,11 +274,8 @@ class TestRequestFields:
 
 
 class TestGenerate:
-    async def test_it_answers_with_the_result_itself(
-        self, api: Caller, new_worker: WorkerFactory
-    ) -> None:
-        async with new_worker():
-            answer = await api.post("/generate", small(quality="standard", aspect_ratio="1:1"))
+    async def test_it_answers_with_the_result_itself(self, staffed: Caller) -> None:
+        answer = await staffed.post("/generate", small(quality="standard", aspect_ratio="1:1"))
         assert answer.status_code == 200
         body = answer.json()
         assert body["success"] is True
@@ -292,16 +285,13 @@ class TestGenerate:
         assert isinstance(body["generation_time_seconds"], int | float)
         image = body["images"][0]
         assert (image["width"], image["height"]) == (1024, 1024)
-        assert (await api.http.get(image["url"])).status_code == 200
-        assert (await api.job(body["job_id"]))["result"]["images"] == body["images"]
+        assert (await staffed.http.get(image["url"])).status_code == 200
+        assert (await staffed.job(body["job_id"]))["result"]["images"] == body["images"]
 
-    async def test_it_waits_for_the_image_not_for_the_review(
-        self, api: Caller, new_worker: WorkerFactory
-    ) -> None:
-        async with new_worker():
-            answer = await api.post("/generate", small(quality="draft"))
+    async def test_it_waits_for_the_image_not_for_the_review(self, staffed: Caller) -> None:
+        answer = await staffed.post("/generate", small(quality="draft"))
         assert answer.status_code == 200
-        job = await api.job(answer.json()["job_id"])
+        job = await staffed.job(answer.json()["job_id"])
         assert job["review"]["state"] == "awaiting"
 
     async def test_a_refused_prompt_is_a_problem_that_says_why(
@@ -359,14 +349,11 @@ class TestBatchGenerate:
         assert job["tags"] == ["second"]
         assert job["is_draft"] is True
 
-    async def test_job_ids_are_in_the_order_of_the_images(
-        self, api: Caller, new_worker: WorkerFactory
-    ) -> None:
-        async with new_worker():
-            batch = await api.create_batch(
-                *({"width": 64 + number, "height": 64} for number in range(5))
-            )
-            jobs = await asyncio.gather(*(api.completed(job_id) for job_id in batch["job_ids"]))
+    async def test_job_ids_are_in_the_order_of_the_images(self, staffed: Caller) -> None:
+        batch = await staffed.create_batch(
+            *({"width": 64 + number, "height": 64} for number in range(5))
+        )
+        jobs = await asyncio.gather(*(staffed.completed(job_id) for job_id in batch["job_ids"]))
         assert [job["result"]["images"][0]["width"] for job in jobs] == [64, 65, 66, 67, 68]
 
     @pytest.mark.parametrize("workflow", ["final_only", "standard"])
@@ -390,11 +377,10 @@ class TestBatchGenerate:
         ]
 
     async def test_every_image_is_first_a_draft_whatever_quality_it_asks_for(
-        self, api: Caller, new_worker: WorkerFactory
+        self, staffed: Caller
     ) -> None:
-        async with new_worker():
-            batch = await api.create_batch({"quality": "ultra"}, {"quality": "standard"})
-            jobs = await asyncio.gather(*(api.completed(job_id) for job_id in batch["job_ids"]))
+        batch = await staffed.create_batch({"quality": "ultra"}, {"quality": "standard"})
+        jobs = await asyncio.gather(*(staffed.completed(job_id) for job_id in batch["job_ids"]))
         assert all(job["is_draft"] for job in jobs)
         assert {job["result"]["images"][0]["width"] for job in jobs} == {512}
 
