@@ -54,10 +54,14 @@ def running() -> list[Process]:
 
 
 class Watch:
-    """Looks at the machine's processes, and waits for something to become true."""
+    """Looks at the processes started since it was made, and waits for something to be true."""
+
+    def __init__(self) -> None:
+        self._earlier = {process.pid for process in running()}
 
     def children_of(self, parent: int) -> list[Process]:
-        return [process for process in running() if process.parent == parent]
+        since = (process for process in running() if process.pid not in self._earlier)
+        return [process for process in since if process.parent == parent]
 
     def group(self, group: int) -> list[Process]:
         return [process for process in running() if process.group == group]
