@@ -6,7 +6,7 @@ import asyncio
 import logging
 import statistics
 from collections.abc import Awaitable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from temporalio.api.enums.v1 import TaskQueueType
@@ -40,6 +40,8 @@ _CALL_SECONDS = 1.5
 _QUERY_SECONDS = 1.0
 _QUERIES_AT_ONCE = 24
 _RECONNECT_SECONDS = 2.0
+_POLLER_SEEN = timedelta(seconds=75)
+"""A poll lasts a minute; the engine lists who polled for five."""
 _WITHDRAWALS = 60
 _WITHDRAWAL_PAUSE_SECONDS = 5.0
 
@@ -166,7 +168,9 @@ class EngineRoom:
             task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
         )
         call = self.client.workflow_service.describe_task_queue(request)
-        return len((await self._bounded(call)).pollers)
+        since = datetime.now(UTC) - _POLLER_SEEN
+        pollers = (await self._bounded(call)).pollers
+        return sum(p.last_access_time.ToDatetime(tzinfo=UTC) > since for p in pollers)
 
     def _handle(self, workflow_id: str) -> WorkflowHandle[Any, Any]:
         return self.client.get_workflow_handle(workflow_id)
