@@ -45,8 +45,8 @@ COMPILE = $(UV) pip compile --python $(BIN)/python --universal --generate-hashes
 	--python-version 3.11 --no-header --no-emit-index-url pyproject.toml
 
 lock: $(VENV)/.python $(OUR_UV) ## Resolve pyproject.toml anew into the two lock files (ARGS=--upgrade)
-	$(COMPILE) $(ARGS) --group build -o requirements.lock
-	$(COMPILE) $(ARGS) --group dev -c requirements.lock -o requirements-dev.lock
+	$(COMPILE) $(ARGS) --extra hosted --group build -o requirements.lock
+	$(COMPILE) $(ARGS) --extra hosted --group dev -c requirements.lock -o requirements-dev.lock
 
 clean: ## Remove the environment and the caches, never the data
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache htmlcov .coverage

@@ -30,9 +30,9 @@ from pipeline.delivering import WebhookSender
 from pipeline.developing import Developer
 from pipeline.planning import Planner
 from pipeline.rendering import Renderer
-from providers.base import Provider
-from providers.catalogue import CatalogueError, load_catalogue
-from providers.registry import build_providers
+from providers.catalogue import Catalogue, CatalogueError, load_catalogue
+from providers.registry import Roster, build_roster
+from providers.studio.provider import Studio
 from settings import Settings, SettingsError, load_settings
 from storage import objects
 from storage.archive import Archive
@@ -66,18 +66,20 @@ def build_workers(
     client: Client,
     settings: Settings,
     store: objects.ObjectStore,
-    providers: dict[str, Provider],
+    catalogue: Catalogue,
+    roster: Roster,
     *,
     cached_workflows: int = 1000,
 ) -> list[Worker]:
     """One worker for workflows and common activities, one for each provider's queue.
 
-    With no cached workflows every step is a replay, as tests want it. Raises `CatalogueError`.
+    With no cached workflows every step is a replay, as tests want it.
     """
     archive = Archive(store)
     planner = Planner(
-        load_catalogue(settings.config),
-        frozenset(providers),
+        catalogue,
+        roster.offered,
+        roster.problems,
         stand_in=settings.stand_in,
         review_seconds=settings.review_seconds,
     )
@@ -107,21 +109,26 @@ def build_workers(
         max_heartbeat_throttle_interval=_HEARTBEAT_THROTTLE,
         graceful_shutdown_timeout=drain,
     )
-    renders = RenderActivities(Renderer(providers, store))
+    renders = RenderActivities(Renderer(roster.providers, store))
     hands = [
         Worker(
             client,
             task_queue=provider_queue(name),
             activities=[renders.render],
-            max_concurrent_activities=(
-                _CALLS_AT_ONCE if provider.is_paid else settings.studio_concurrency
-            ),
+            max_concurrent_activities=_calls_at_once(name, catalogue, settings),
+            max_task_queue_activities_per_second=catalogue.providers[name].requests_per_second,
             max_heartbeat_throttle_interval=_HEARTBEAT_THROTTLE,
             graceful_shutdown_timeout=drain,
         )
-        for name, provider in providers.items()
+        for name in roster.providers
     ]
     return [story, *hands]
+
+
+def _calls_at_once(provider: str, catalogue: Catalogue, settings: Settings) -> int:
+    if provider == Studio.NAME:
+        return settings.studio_concurrency
+    return catalogue.providers[provider].concurrency or _CALLS_AT_ONCE
 
 
 def _sender(settings: Settings) -> WebhookSender | None:
@@ -139,8 +146,11 @@ async def run(settings: Settings) -> None:
     await engine.ensure_search_attributes(client)
     store = objects.connect(settings.s3_url, settings.s3_bucket)
     await _prepare(store)
-    workers = build_workers(client, settings, store, build_providers(settings))
+    catalogue = load_catalogue(settings.config)
+    roster = build_roster(catalogue, os.environ, settings.studio_concurrency)
+    workers = build_workers(client, settings, store, catalogue, roster)
     async with AsyncExitStack() as running:
+        running.push_async_callback(roster.close)
         for worker in workers:
             await running.enter_async_context(worker)
         logger.info("ready on %s", ", ".join(sorted(worker.task_queue for worker in workers)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
@@ -15,7 +16,8 @@ from api.answers import API
 from api.limits import BodyLimits
 from api.routes import batches, files, health, images, jobs
 from api.services import Services
-from providers.registry import build_providers
+from providers.catalogue import load_catalogue
+from providers.registry import build_roster
 from settings import Settings, load_settings
 from storage import objects
 from version import VERSION
@@ -37,8 +39,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         client = await engine.connect(lazy=True)
         store = objects.connect(settings.s3_url, settings.s3_bucket)
-        app.state.services = Services.build(settings, client, store, build_providers(settings))
+        catalogue = load_catalogue(settings.config)
+        roster = build_roster(catalogue, os.environ, settings.studio_concurrency)
+        app.state.services = Services.build(settings, client, store, catalogue, roster)
         yield
+        await roster.close()
 
     app = FastAPI(
         title="Darkroom",

@@ -18,8 +18,8 @@ from api.submitting import InlineRunner, Submissions
 from pipeline.developing import Developer
 from pipeline.planning import Planner
 from pipeline.rendering import Renderer
-from providers.base import Provider
-from providers.catalogue import load_catalogue
+from providers.catalogue import Catalogue
+from providers.registry import Roster
 from settings import Settings
 from storage.archive import Archive
 from storage.objects import ObjectStore
@@ -44,16 +44,18 @@ class Services:
         settings: Settings,
         client: Client,
         store: ObjectStore,
-        providers: dict[str, Provider],
+        catalogue: Catalogue,
+        roster: Roster,
     ) -> Services:
-        """Wire the services; no call is made yet. Raises `CatalogueError`."""
+        """Wire the services; no call is made yet."""
         archive = Archive(store)
         engine = EngineRoom(client)
         reader = Reader(engine, archive, settings.poll_interval_seconds)
         estimates = Estimates(engine)
         planner = Planner(
-            load_catalogue(settings.config),
-            frozenset(providers),
+            catalogue,
+            roster.offered,
+            roster.problems,
             stand_in=settings.stand_in,
             review_seconds=settings.review_seconds,
         )
@@ -63,7 +65,7 @@ class Services:
             archive,
             reader,
             estimates,
-            InlineRunner(Renderer(providers, store), Developer(store, archive)),
+            InlineRunner(Renderer(roster.providers, store), Developer(store, archive)),
             batch_concurrency=settings.batch_concurrency,
             takes_webhooks=settings.webhook_secret is not None,
         )

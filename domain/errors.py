@@ -7,12 +7,13 @@ DarkroomError            code, title, http_status
 │   ├── MethodNotAllowed                                                             405
 │   ├── NotReviewable, AlreadyTerminal                                               409
 │   ├── BodyTooLarge 413, UnsupportedMediaType 415, RangeNotSatisfiable 416
+│   ├── BudgetExhausted                                                              429
 │   ├── QueueUnavailable                                                             500
 │   └── EngineAway                                                                   503
 └── JobFailure           an accepted job ends without an image
     ├── ContentRejected, ProviderAuth, ProviderQuota, ProviderModelShutDown, RequestRejected
     ├── ProviderUnavailable, ProviderRateLimited                                 retryable
-    ├── InvalidOutput, DeadlineExceeded, Cancelled, OutcomeUnknown
+    ├── InvalidOutput, DeadlineExceeded, Cancelled, OutcomeUnknown, BudgetSpent
     └── StorageUnavailable (retryable), InternalFailure
 """
 
@@ -137,6 +138,16 @@ class RangeNotSatisfiable(Refusal):
     code, title, http_status = "range_not_satisfiable", "The range is not satisfiable", 416
 
 
+class BudgetExhausted(Refusal):
+    """A budget of the tenant or the blog has no room for the price."""
+
+    code, title, http_status = "budget_exhausted", "The budget is used up", 429
+
+    def __init__(self, message: str, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
 class QueueUnavailable(Refusal):
     """The engine cannot take a job now; deployed clients fall back to `generate` on exactly 500."""
 
@@ -257,6 +268,13 @@ class OutcomeUnknown(JobFailure):
     """A paid call was sent and its answer never seen."""
 
     code, title, http_status = "outcome_unknown", "The outcome of a paid call is unknown", 502
+
+
+class BudgetSpent(JobFailure):
+    """A budget had room when the job was accepted and has none now; nothing was sent."""
+
+    code, title, http_status = "budget_exhausted", "The budget is used up", 429
+    fallback = True
 
 
 class StorageUnavailable(JobFailure):

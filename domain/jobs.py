@@ -61,6 +61,16 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
 
+class CostBasis(StrEnum):
+    """How an amount is known; each is trusted more than the next."""
+
+    USAGE = "usage"
+    """The vendor's answer told what was used."""
+    CATALOGUE = "catalogue"
+    """The list price."""
+    UNKNOWN = "unknown"
+
+
 class Target(Model):
     """A provider and model that may render the job, with what the catalogue knows of them."""
 
@@ -69,6 +79,11 @@ class Target(Model):
     expected_seconds: float
     price_usd: float | None = None
     """Per image; None when unknown, never 0 for unknown."""
+    width_px: int | None = None
+    height_px: int | None = None
+    """What the model makes, where it cannot make exactly what was asked for."""
+    images_per_call: int | None = None
+    """None for one."""
 
 
 class ImageSpec(Model):
@@ -85,6 +100,8 @@ class ImageSpec(Model):
     seed: int
     num_images: int = 1
     reference_image_url: str | None = None
+    reference_key: str | None = None
+    """The store's key of the draft's original, where the final is bound to it."""
 
 
 class JobRequest(Model):
@@ -110,6 +127,8 @@ class JobRequest(Model):
     draft_job_id: str | None = None
     revision_of: str | None = None
     consistency: Consistency | None = None
+    warnings: list[str] | None = None
+    """What the caller should know, such as a model that is going to be shut down."""
 
     @property
     def is_draft(self) -> bool:
@@ -149,6 +168,7 @@ class JobCard(Model):
     metadata: dict[str, JsonScalar] | None = None
     draft_job_id: str | None = None
     revision_of: str | None = None
+    warnings: list[str] | None = None
 
 
 _ON_THE_CARD = set(JobCard.model_fields) & set(JobRequest.model_fields) - {"created_at"}
@@ -187,6 +207,7 @@ class JobResult(Model):
     provider: str
     model: str
     cost_usd: float | None = None
+    cost_basis: CostBasis | None = None
     consistency: Consistency | None = None
 
     def key(self, variant: Variant) -> str:
@@ -312,6 +333,18 @@ class JobRecord(Model):
     state: JobState
 
 
+class PaidCall(Model):
+    """A call to a vendor that was begun and whose pictures are not in the store yet."""
+
+    key: str
+    """Of this call alone; the same when it is taken up again after a crash."""
+    first_index: int
+    """Of the pictures that it makes."""
+    sent_at: datetime
+    ticket: str | None = None
+    """The vendor's id; None while the answer to the submission is not seen."""
+
+
 class Progress(Model):
     """What `render` heartbeats; it outlives the process that sent it."""
 
@@ -320,3 +353,5 @@ class Progress(Model):
     """Of the first attempt at this provider."""
     attempts: list[Attempt] = Field(default_factory=list)
     """Earlier attempts at this provider, failed or unknown."""
+    call: PaidCall | None = None
+    """The one that is under way."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from domain.jobs import Attempt, ImageSpec, JobRequest, JobState, Target
+from domain.jobs import Attempt, CostBasis, ImageSpec, JobRequest, JobState, Target
 from domain.model import Model
 
 
@@ -18,6 +18,8 @@ class RenderOrder(Model):
     has_fallback: bool = False
     progress_from: int
     progress_to: int
+    tenant: str = "default"
+    blog_id: str | None = None
 
 
 class Original(Model):
@@ -28,6 +30,7 @@ class Original(Model):
     height_px: int
     seed: int | None = None
     cost_usd: float | None = None
+    cost_basis: CostBasis | None = None
 
 
 class Rendered(Model):

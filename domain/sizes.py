@@ -30,6 +30,12 @@ class AspectRatio(StrEnum):
     R21_9 = "21:9"
     R9_21 = "9:21"
 
+    @property
+    def width_to_height(self) -> float:
+        """Width divided by height."""
+        across, down = (int(part) for part in self.split(":"))
+        return across / down
+
 
 class Size(NamedTuple):
     """Width and height in pixels."""

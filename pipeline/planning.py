@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from domain.batches import BatchFlow
@@ -21,20 +22,23 @@ STAND_IN = "studio"
 class Planner:
     """Turns wishes into job requests; raises `Refusal`s before anything is started or paid.
 
-    `configured` names the providers that can be used here. With `stand_in`, and only `studio`
-    among them, `studio` renders whatever provider a request names.
+    `configured` names the providers that can be used here, `problems` what each of the others
+    lacks. With `stand_in`, and only `studio` configured, `studio` renders whatever provider a
+    request names.
     """
 
     def __init__(
         self,
         catalogue: Catalogue,
         configured: frozenset[str],
+        problems: Mapping[str, str],
         *,
         stand_in: bool,
         review_seconds: float,
     ) -> None:
         self._catalogue = catalogue
         self._configured = configured
+        self._problems = problems
         self._stands_in = stand_in and configured <= {STAND_IN}
         self._review_seconds = review_seconds
 

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
-from domain.jobs import ImageSpec
+from domain.errors import Billed, OutcomeUnknown
+from domain.jobs import CostBasis, ImageSpec
+from domain.sizes import Size
 
 Report = Callable[[float], None]
 """Takes the share of the work that is done, 0 to 1; may be called from any thread."""
 
 
 @dataclass(frozen=True)
+class Reference:
+    """An encoded picture that the new one follows."""
+
+    data: bytes
+    media_type: str
+    is_draft: bool = False
+    """The approved draft whose final this is, else what the caller gave."""
+
+
+@dataclass(frozen=True)
 class Order:
-    """What to make: one picture of `spec` for each index, by `model`.
+    """What to make: one picture of `spec` for each index, by `model`, in one call.
 
     Picture `i` is drawn with seed `spec.seed + i`, where the model takes a seed.
     """
@@ -22,10 +36,23 @@ class Order:
     spec: ImageSpec
     model: str
     indices: tuple[int, ...]
+    size: Size
+    """What the model is asked for; the catalogue has fitted it to what the model makes."""
+    references: tuple[Reference, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """How many pictures the call makes; at most the model's `images_per_call`."""
+        return len(self.indices)
 
     def seed(self, index: int) -> int:
         """The seed of the picture with that index."""
         return (self.spec.seed + index) % 2**32
+
+    @property
+    def first_seed(self) -> int:
+        """The seed of the call's first picture."""
+        return self.seed(self.indices[0])
 
 
 @dataclass(frozen=True)
@@ -36,18 +63,63 @@ class Picture:
     seed: int | None
     cost_usd: float | None
     """None when the price is unknown, never 0 for unknown."""
+    cost_basis: CostBasis = CostBasis.CATALOGUE
 
 
-class Provider(Protocol):
-    """One vendor, or our own `studio`."""
+class Call(Protocol):
+    """One paid exchange, as it is put down where a crash of this process does not reach."""
 
-    name: str
-    is_paid: bool
-    """Whether a call costs money, so that one must never be repeated unseen."""
+    key: str
+    """The same whenever this call is taken up again, another one for every new call."""
+    ticket: str | None
+    """The vendor's id of the submission, made before a crash: take it up, submit nothing."""
 
-    async def generate(self, order: Order, report: Report) -> list[Picture]:
+    def report(self, share: float) -> None:
+        """Tell how much of the work is done, 0 to 1; from any thread."""
+        ...
+
+    async def sending(self) -> None:
+        """Put down, durably on return, that the request which costs money is sent next."""
+        ...
+
+    async def submitted(self, ticket: str) -> None:
+        """Put down, durably on return, the id by which the vendor knows the submission."""
+        ...
+
+
+class Provider(ABC):
+    """One configured vendor, or our own `studio`."""
+
+    is_paid = True
+    """Whether a call costs something, so that one must never be repeated unseen."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @abstractmethod
+    async def generate(self, order: Order, call: Call) -> list[Picture]:
         """Make the pictures of an order, in the order of its indices.
 
-        Raises only `JobFailure`s. Cancelling the call cancels at the vendor where it can.
+        Raises only `JobFailure`s: `OutcomeUnknown` where the request was sent and its answer never
+        seen. Cancelling the task stops waiting; what is under way at the vendor is not touched.
         """
-        ...
+
+    async def find(self, order: Order, key: str, sent_at: datetime) -> str | None:
+        """The ticket of a submission whose answer was lost; None where it surely never arrived.
+
+        Raises `OutcomeUnknown` where the vendor does not tell.
+        """
+        raise OutcomeUnknown(
+            f"A request to {self.name} was sent and its answer never seen; it may have been paid.",
+            provider=self.name,
+            billed=Billed.UNKNOWN,
+        )
+
+    async def cancel(self, ticket: str) -> None:  # noqa: B027  most vendors cannot
+        """Ask the vendor to stop a submission, where it can; `generate` learns what came of it.
+
+        A submission that was stopped ends `generate` with `Cancelled`. Raises `JobFailure`s.
+        """
+
+    async def close(self) -> None:  # noqa: B027  nothing to let go of
+        """Let go of connections; the provider is not used after."""

@@ -5,52 +5,49 @@ The data lies in `catalogue.toml` beside this file and in the operator's `darkro
 
 from __future__ import annotations
 
+import copy
 import tomllib
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AnyHttpUrl, Field, ValidationError, model_validator
 
 from domain.errors import CapabilityMissing, InvalidRequest, ModelShutDown, ProviderNotConfigured
 from domain.jobs import ImageSpec, Target
-from domain.sizes import Quality
+from domain.sizes import Quality, Size
+from providers.models import Fit, Model, Table
 
 _UNKNOWN_SECONDS = 10.0
 _BUILT_IN = Path(__file__).with_name("catalogue.toml")
+_OURS = ("defaults", "providers")
+_OTHERS = ("budgets",)
 
 
 class CatalogueError(Exception):
     """`darkroom.toml` is not usable; the message says where and why."""
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Model(_Table):
-    """One model of one provider."""
-
-    seed: bool = False
-    references: bool = False
-    max_images: int = Field(default=1, ge=1)
-    max_side_px: int = 2048
-    max_megapixels: float = 4.2
-    price_usd: float | None = None
-    price_source: str | None = None
-    price_date: date | None = None
-    expected_seconds: dict[Quality, float]
-    deprecated_on: date | None = None
-    shutdown_on: date | None = None
-    successor: str | None = None
-
-
-class ProviderEntry(_Table):
+class ProviderEntry(Table):
     """One provider and its models by name."""
 
     title: str
     about: str = ""
+    kind: str | None = None
+    """The adapter; None where it is called as the provider is."""
+    base_url: AnyHttpUrl | None = None
+    """Where the vendor is reached; else its environment variable says, else the SDK knows."""
+    api_key_env: str | None = None
+    """The environment variable with the key, where it is not the kind's own."""
+    enabled: bool | None = None
+    """False switches it off; true offers it here although only other workers can serve it."""
+    concurrency: int | None = Field(default=None, ge=1)
+    """Calls in flight at once in each worker process."""
+    requests_per_second: float | None = Field(default=None, gt=0)
+    """Jobs begun a second in the whole fleet."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """What its adapter needs to know besides; see the adapter."""
     defaults: dict[Quality, str]
     models: dict[str, Model]
 
@@ -65,18 +62,23 @@ class ProviderEntry(_Table):
         return self
 
 
-class _Defaults(_Table):
+class _Defaults(Table):
     provider: str
+    draft: str | None = None
+    standard: str | None = None
+    high: str | None = None
+    ultra: str | None = None
 
 
-class _Document(_Table):
+class _Document(Table):
     defaults: _Defaults
     providers: dict[str, ProviderEntry]
 
     @model_validator(mode="after")
-    def _provider_is_known(self) -> Self:
-        if self.defaults.provider not in self.providers:
-            raise ValueError(f"defaults.provider '{self.defaults.provider}' is not described")
+    def _providers_are_known(self) -> Self:
+        for field, provider in self.defaults:
+            if provider is not None and provider not in self.providers:
+                raise ValueError(f"defaults.{field} '{provider}' is not described")
         return self
 
 
@@ -93,14 +95,21 @@ class Catalogue:
     ) -> None:
         parsed = _Document.model_validate(document)
         self.providers = parsed.providers
-        self.default_provider = parsed.defaults.provider
+        self._defaults = parsed.defaults
         self._today = today
 
-    def target(self, provider: str, model: str | None, quality: Quality) -> Target:
-        """The model to use, its default for the quality where none is named.
+    def default_provider(self, quality: Quality) -> str:
+        """The provider of a request that names none."""
+        chosen: str | None = getattr(self._defaults, quality)
+        return chosen or self._defaults.provider
 
-        Raises `ProviderNotConfigured`, `InvalidRequest` for an unknown model, `ModelShutDown`.
+    def target(self, provider: str, model: str | None, spec: ImageSpec) -> Target:
+        """The model to use for a spec, the default for its quality where none is named.
+
+        Raises `ProviderNotConfigured`, `InvalidRequest` for an unknown model, `ModelShutDown`, and
+        `CapabilityMissing` naming what the model cannot do.
         """
+        quality = spec.quality
         entry = self.providers.get(provider)
         if entry is None:
             known = ", ".join(sorted(self.providers))
@@ -117,45 +126,36 @@ class Catalogue:
                 [("model", "unknown")],
             )
         self._refuse_shut_down(name, found)
+        asked = Size(spec.width_px, spec.height_px)
+        fit = found.sizes.fit(asked, may_shrink=spec.aspect_ratio is not None)
+        if fit is None or _wants_references(spec, found):
+            raise _incapable(provider, name, found, spec, fit)
         return Target(
             provider=provider,
             model=name,
             expected_seconds=found.expected_seconds.get(quality, _UNKNOWN_SECONDS),
-            price_usd=found.price_usd,
+            price_usd=found.price_usd(quality, fit),
+            width_px=None if fit.size == asked else fit.size.width_px,
+            height_px=None if fit.size == asked else fit.size.height_px,
+            images_per_call=found.images_per_call if found.images_per_call > 1 else None,
         )
 
     def model(self, target: Target) -> Model:
         """The catalogue's entry for a target that `target` gave."""
         return self.providers[target.provider].models[target.model]
 
-    def check(self, target: Target, spec: ImageSpec) -> None:
-        """Raise `CapabilityMissing` naming what the model cannot do of the spec."""
+    def warnings(self, target: Target, spec: ImageSpec) -> list[str]:
+        """What a caller should know about a target that `target` gave, a sentence each."""
         model = self.model(target)
-        problems = [
-            (field, problem)
-            for field, problem, applies in (
-                (
-                    "num_images",
-                    f"makes at most {model.max_images} images at a time",
-                    spec.num_images > model.max_images,
-                ),
-                (
-                    "reference_image_url",
-                    "takes no reference images",
-                    spec.reference_image_url is not None and not model.references,
-                ),
-                (
-                    "width",
-                    f"makes at most {model.max_side_px} px a side, {model.max_megapixels} Mpx",
-                    max(spec.width_px, spec.height_px) > model.max_side_px
-                    or spec.width_px * spec.height_px > model.max_megapixels * 1e6,
-                ),
+        warnings = []
+        if model.shutdown_on is not None or model.deprecated_on is not None:
+            warnings.append(_dying(target.model, model))
+        if target.width_px is not None:
+            warnings.append(
+                f"{target.model} makes {target.width_px}x{target.height_px} pixels for the"
+                f" {spec.width_px}x{spec.height_px} that were asked for."
             )
-            if applies
-        ]
-        if problems:
-            sentence = "; ".join(problem for _, problem in problems)
-            raise CapabilityMissing(f"{target.provider}/{target.model} {sentence}.", problems)
+        return warnings
 
     def _refuse_shut_down(self, name: str, model: Model) -> None:
         if model.shutdown_on is not None and model.shutdown_on <= self._today():
@@ -166,23 +166,71 @@ class Catalogue:
             )
 
 
+def _wants_references(spec: ImageSpec, model: Model) -> bool:
+    return spec.reference_image_url is not None and model.references == 0
+
+
+def _incapable(
+    provider: str, name: str, model: Model, spec: ImageSpec, fit: Fit | None
+) -> CapabilityMissing:
+    problems = []
+    if fit is None:
+        sizes = model.sizes
+        limits = (
+            f"makes no {spec.width_px}x{spec.height_px}: at most {sizes.max_side_px} px a side,"
+            f" {sizes.max_megapixels:g} megapixels and {sizes.max_ratio:g}:1"
+        )
+        problems.append(("width", limits))
+    if _wants_references(spec, model):
+        problems.append(("reference_image_url", "takes no reference images"))
+    sentence = "; ".join(problem for _, problem in problems)
+    return CapabilityMissing(f"{provider}/{name} {sentence}.", problems)
+
+
+def _dying(name: str, model: Model) -> str:
+    end = f"is shut down on {model.shutdown_on}" if model.shutdown_on else "is deprecated"
+    instead = f"; use '{model.successor}' instead" if model.successor else ""
+    return f"The model '{name}' {end}{instead}."
+
+
 def load_catalogue(config: Path) -> Catalogue:
     """The built-in catalogue, overlaid with the operator's file where there is one.
 
     Raises `CatalogueError`.
     """
     document = tomllib.loads(_BUILT_IN.read_text())
-    if config.exists():
-        try:
-            _overlay(document, tomllib.loads(config.read_text()))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-            raise CatalogueError(f"cannot read {config}: {error}") from error
+    extra = read_config(config)
+    _inherit(document["providers"], extra.get("providers", {}))
+    _overlay(document, {name: extra[name] for name in _OURS if name in extra})
     try:
         return Catalogue(document)
     except ValidationError as error:
         first = error.errors()[0]
         where = [".".join(str(part) for part in first["loc"])] if first["loc"] else []
         raise CatalogueError(": ".join([str(config), *where, first["msg"]])) from error
+
+
+def read_config(config: Path) -> dict[str, Any]:
+    """`darkroom.toml` as it stands, empty where there is none; raises `CatalogueError`."""
+    if not config.exists():
+        return {}
+    try:
+        document = tomllib.loads(config.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise CatalogueError(f"cannot read {config}: {error}") from error
+    unknown = sorted(set(document) - {*_OURS, *_OTHERS})
+    if unknown:
+        known = ", ".join((*_OURS, *_OTHERS))
+        raise CatalogueError(f"{config}: there is no table '{unknown[0]}'; there are {known}")
+    return document
+
+
+def _inherit(built_in: dict[str, Any], extra: dict[str, Any]) -> None:
+    """A provider of a kind that names no models of its own has those of the kind."""
+    for name, entry in extra.items():
+        kind = built_in.get(entry.get("kind", "")) if isinstance(entry, dict) else None
+        if kind is not None and name not in built_in and "models" not in entry:
+            built_in[name] = copy.deepcopy(kind)
 
 
 def _overlay(base: dict[str, Any], extra: dict[str, Any]) -> None:

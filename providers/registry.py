@@ -1,12 +1,167 @@
-"""Builds the providers that are configured."""
+"""Builds the providers that can be used here, and says what the others lack."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
+
 from providers.base import Provider
+from providers.catalogue import Catalogue, ProviderEntry
 from providers.studio.provider import Studio
-from settings import Settings
 
 
-def build_providers(settings: Settings) -> dict[str, Provider]:
-    """Every provider that can be used here, by name."""
-    return {Studio.name: Studio(settings.studio_concurrency)}
+@dataclass(frozen=True)
+class Connection:
+    """What an adapter is built from."""
+
+    name: str
+    entry: ProviderEntry
+    base_url: str | None
+    """Without a trailing slash; None for the vendor's own."""
+    api_key: str | None
+
+
+@dataclass(frozen=True)
+class Kind:
+    """An adapter: where its class is, and what it needs.
+
+    `adapter` is `module:Class`, imported only where the provider is used: a vendor's SDK is heavy.
+    """
+
+    adapter: str
+    key_env: str | None = None
+    base_url_env: str | None = None
+    packages: tuple[str, ...] = ()
+    extra: str | None = None
+    needs_base_url: bool = False
+
+    def build(self, connection: Connection) -> Provider:
+        """The adapter for a configured provider."""
+        module, _, name = self.adapter.partition(":")
+        made: Provider = getattr(import_module(module), name)(connection)
+        return made
+
+
+KINDS = {
+    "openai": Kind(
+        "providers.openai:OpenAI", "OPENAI_API_KEY", "OPENAI_BASE_URL", ("openai",), "openai"
+    ),
+    "gemini": Kind(
+        "providers.gemini:Gemini", "GEMINI_API_KEY", "GEMINI_BASE_URL", ("google.genai",), "gemini"
+    ),
+    "stability_ai": Kind(
+        "providers.stability_ai:Stability", "STABILITY_API_KEY", "STABILITY_BASE_URL"
+    ),
+    "replicate": Kind(
+        "providers.replicate:Replicate",
+        "REPLICATE_API_TOKEN",
+        "REPLICATE_BASE_URL",
+        ("replicate",),
+        "replicate",
+    ),
+    "fal": Kind("providers.fal:Fal", "FAL_KEY", "FAL_BASE_URL"),
+    "bfl": Kind("providers.bfl:BlackForestLabs", "BFL_API_KEY", "BFL_BASE_URL"),
+    "huggingface": Kind(
+        "providers.huggingface:HuggingFace",
+        "HF_TOKEN",
+        "HF_BASE_URL",
+        ("huggingface_hub",),
+        "huggingface",
+    ),
+    "comfyui": Kind(
+        "providers.comfyui:ComfyUI",
+        base_url_env="COMFYUI_BASE_URL",
+        packages=("websockets",),
+        extra="comfyui",
+        needs_base_url=True,
+    ),
+    "diffusers": Kind(
+        "providers.diffusers:Diffusers", packages=("diffusers", "torch"), extra="diffusers"
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Roster:
+    """Every provider of the catalogue: built, or with the one line that fixes it."""
+
+    providers: dict[str, Provider]
+    """Those that can be used in this process, by name."""
+    problems: dict[str, str] = field(default_factory=dict)
+    """What each of the others lacks and what to do about it."""
+    elsewhere: frozenset[str] = frozenset()
+    """Those that are offered although only another worker can serve them."""
+
+    @property
+    def offered(self) -> frozenset[str]:
+        """The providers that a request may name."""
+        return frozenset(self.providers) | self.elsewhere
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        for provider in self.providers.values():
+            await provider.close()
+
+
+def build_roster(
+    catalogue: Catalogue, environment: Mapping[str, str], studio_concurrency: int
+) -> Roster:
+    """Build what is configured; makes no call, and imports no SDK that is not used."""
+    providers: dict[str, Provider] = {Studio.NAME: Studio(studio_concurrency)}
+    problems, elsewhere = {}, set()
+    for name, entry in catalogue.providers.items():
+        if name in providers:
+            continue
+        problem = _problem(name, entry, environment)
+        if problem is None:
+            providers[name] = KINDS[entry.kind or name].build(_connect(name, entry, environment))
+        elif entry.enabled:
+            elsewhere.add(name)
+        else:
+            problems[name] = problem
+    return Roster(providers, problems, frozenset(elsewhere))
+
+
+def _problem(name: str, entry: ProviderEntry, environment: Mapping[str, str]) -> str | None:
+    """What is missing and the line that fixes it; None where nothing is."""
+    kind = KINDS.get(entry.kind or name)
+    if kind is None:
+        known = ", ".join(sorted(KINDS))
+        return f"set kind in [providers.{name}] of darkroom.toml to one of: {known}"
+    if entry.enabled is False:
+        return f"set enabled = true in [providers.{name}] of darkroom.toml"
+    if not all(_is_installed(package) for package in kind.packages):
+        return f"pip install 'darkroom[{kind.extra}]'"
+    key_env = entry.api_key_env or kind.key_env
+    is_own_server = entry.kind is not None and entry.base_url is not None
+    if key_env and not environment.get(key_env) and (entry.api_key_env or not is_own_server):
+        return f"set {key_env}"
+    if kind.needs_base_url and _base_url(entry, kind, environment) is None:
+        return f"set {kind.base_url_env}"
+    return None
+
+
+def _connect(name: str, entry: ProviderEntry, environment: Mapping[str, str]) -> Connection:
+    kind = KINDS[entry.kind or name]
+    key_env = entry.api_key_env or kind.key_env
+    return Connection(
+        name=name,
+        entry=entry,
+        base_url=_base_url(entry, kind, environment),
+        api_key=environment.get(key_env) or None if key_env else None,
+    )
+
+
+def _base_url(entry: ProviderEntry, kind: Kind, environment: Mapping[str, str]) -> str | None:
+    """The provider's own address in `darkroom.toml`, else the kind's variable."""
+    found = str(entry.base_url) if entry.base_url else environment.get(kind.base_url_env or "")
+    return found.rstrip("/") if found else None
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ModuleNotFoundError:
+        return False

@@ -18,8 +18,8 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from cli import embedded
 from domain.jobs import JobRequest
 from pipeline.planning import Planner
-from providers.base import Provider
 from providers.catalogue import load_catalogue
+from providers.registry import Roster
 from settings import Settings
 from storage import objects
 from storage.archive import Archive
@@ -106,10 +106,15 @@ def new_worker(client: Client, store: objects.ObjectStore, settings: Settings) -
         provider: FakeProvider | None = None, *, cached_workflows: int = 0
     ) -> AsyncIterator[FakeProvider]:
         fake = provider or FakeProvider()
-        providers: dict[str, Provider] = {"studio": fake}
+        catalogue = load_catalogue(settings.config)
         async with AsyncExitStack() as stack:
             for worker in build_workers(
-                client, settings, store, providers, cached_workflows=cached_workflows
+                client,
+                settings,
+                store,
+                catalogue,
+                Roster({"studio": fake}),
+                cached_workflows=cached_workflows,
             ):
                 await stack.enter_async_context(worker)
             yield fake
@@ -122,6 +127,7 @@ def planner(settings: Settings) -> Planner:
     return Planner(
         load_catalogue(settings.config),
         frozenset({"studio"}),
+        {},
         stand_in=True,
         review_seconds=REVIEW_SECONDS,
     )

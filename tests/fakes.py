@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from PIL import Image
 
-from providers.base import Order, Picture, Report
+from providers.base import Call, Order, Picture, Provider, Report
 
 Behaviour = Callable[[Order, Report], Awaitable[None]]
 
@@ -19,23 +19,44 @@ def png(width_px: int, height_px: int, color: str = "teal") -> bytes:
     return encoded.getvalue()
 
 
-class FakeProvider:
+class FakeCall:
+    """What an adapter puts down, in order, in memory."""
+
+    def __init__(self, ticket: str | None = None) -> None:
+        self.key = "img_1.0.0"
+        self.ticket = ticket
+        self.story: list[str] = []
+        self.shares: list[float] = []
+
+    def report(self, share: float) -> None:
+        self.shares.append(share)
+
+    async def sending(self) -> None:
+        self.story.append("sending")
+
+    async def submitted(self, ticket: str) -> None:
+        self.ticket = ticket
+        self.story.append(f"submitted {ticket}")
+
+
+class FakeProvider(Provider):
     """Counts its calls; `behave` runs before each and may wait, report or raise."""
 
-    name = "studio"
-
     def __init__(self, behave: Behaviour | None = None, *, is_paid: bool = False) -> None:
+        super().__init__("studio")
         self.is_paid = is_paid
         self.orders: list[Order] = []
         self._behave = behave
 
-    async def generate(self, order: Order, report: Report) -> list[Picture]:
+    async def generate(self, order: Order, call: Call) -> list[Picture]:
         self.orders.append(order)
+        if self.is_paid:
+            await call.sending()
         if self._behave:
-            await self._behave(order, report)
+            await self._behave(order, call.report)
         return [
             Picture(
-                data=png(order.spec.width_px, order.spec.height_px),
+                data=png(order.size.width_px, order.size.height_px),
                 seed=order.seed(index),
                 cost_usd=0.0,
             )

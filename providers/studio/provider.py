@@ -7,31 +7,32 @@ import io
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event
 
-from providers.base import Order, Picture, Report
+from providers.base import Call, Order, Picture, Provider, Report
 from providers.studio.art import Scene, compose
 
 _PNG_EFFORT = 3
 
 
-class Studio:
+class Studio(Provider):
     """Draws on threads of its own, as many at once as `concurrency`."""
 
-    name = "studio"
+    NAME = "studio"
     is_paid = False
 
     def __init__(self, concurrency: int) -> None:
+        super().__init__(self.NAME)
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="studio")
 
-    async def generate(self, order: Order, report: Report) -> list[Picture]:
+    async def generate(self, order: Order, call: Call) -> list[Picture]:
         """Draw the order's pictures; the same prompt, style and seed give the same picture."""
         stop = Event()
-        count = len(order.indices)
+        count = order.count
 
         def draw(place: int) -> Picture:
             def on_progress(share: float) -> None:
                 if stop.is_set():
                     raise _Stopped
-                report((place + share) / count)
+                call.report((place + share) / count)
 
             return _draw(order, order.indices[place], on_progress)
 
@@ -54,8 +55,8 @@ def _draw(order: Order, index: int, on_progress: Report) -> Picture:
             style=spec.style,
             negative_prompt=spec.negative_prompt,
             seed=seed,
-            width_px=spec.width_px,
-            height_px=spec.height_px,
+            width_px=order.size.width_px,
+            height_px=order.size.height_px,
         ),
         on_progress,
     )

@@ -1,0 +1,30 @@
+"""Stability AI's v2beta: multipart in, bytes out, `finish-reason` and `seed` in the headers.
+
+Source: https://platform.stability.ai/docs/api-reference
+"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+
+from domain.sizes import AspectRatio
+from tests.vendors.stand_in import form_of, picture, vendor_of
+
+router = APIRouter()
+
+
+@router.post("/v2beta/stable-image/generate/{service}")
+async def generate(service: str, request: Request) -> Response:
+    body = await form_of(request)
+    if instead := await vendor_of(request).begin(request, body):
+        return instead
+    if request.headers.get("authorization") != "Bearer stability-key":
+        return Response('{"id": "1", "name": "unauthorized", "errors": ["bad key"]}', 401)
+    ratio = AspectRatio(body.get("aspect_ratio", "1:1")).width_to_height
+    height = round((1024 * 1024 / ratio) ** 0.5 / 64) * 64
+    seed = int(body.get("seed", 0)) or 7
+    return Response(
+        picture(round(height * ratio / 64) * 64, height, seed),
+        media_type="image/png",
+        headers={"finish-reason": "SUCCESS", "seed": str(seed)},
+    )
