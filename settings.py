@@ -64,6 +64,10 @@ class Settings(BaseSettings):
     """Standard Webhooks secret (`whsec_` and base64) that signs what `webhook_url` receives."""
     webhook_allow_hosts: str = ""
     """Host names, comma separated, that webhooks may reach at private addresses."""
+    reference_allow_hosts: str = ""
+    """Host names, comma separated, that reference images may come from at private addresses."""
+    on_unknown_outcome: Literal["retry", "fail"] = "retry"
+    """What follows a paid call whose answer was never seen: one more try, or the job's end."""
 
     studio_concurrency: int = Field(default_factory=lambda: os.cpu_count() or 2, ge=1)
     drain_seconds: float = Field(default=30.0, ge=0)
@@ -91,8 +95,12 @@ class Settings(BaseSettings):
     @property
     def webhook_hosts(self) -> frozenset[str]:
         """The names in `webhook_allow_hosts`."""
-        names = (name.strip() for name in self.webhook_allow_hosts.split(","))
-        return frozenset(name for name in names if name)
+        return _listed(self.webhook_allow_hosts)
+
+    @property
+    def reference_hosts(self) -> frozenset[str]:
+        """The names in `reference_allow_hosts`."""
+        return _listed(self.reference_allow_hosts)
 
     @property
     def s3_url(self) -> str | None:
@@ -111,6 +119,10 @@ class Settings(BaseSettings):
 
 
 _OUTSIDE_ENGINE = ("TEMPORAL_ADDRESS", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE")
+
+
+def _listed(names: str) -> frozenset[str]:
+    return frozenset(name.strip() for name in names.split(",") if name.strip())
 
 
 def load_settings() -> Settings:

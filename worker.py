@@ -20,29 +20,36 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxR
 
 import engine
 from activities.batch import BatchActivities
+from activities.budget import BudgetActivities
 from activities.deliver import DeliverActivities
 from activities.develop import DevelopActivities
 from activities.plan import PlanActivities
+from activities.purse import BudgetPurse
 from activities.render import RenderActivities
 from domain.errors import StorageUnavailable
 from domain.names import TASK_QUEUE, provider_queue
 from pipeline.delivering import WebhookSender
 from pipeline.developing import Developer
+from pipeline.paying import Cashier
 from pipeline.planning import Planner
+from pipeline.references import References
 from pipeline.rendering import Renderer
+from pipeline.spending import NoBudgets, Purse, load_budgets
 from providers.catalogue import Catalogue, CatalogueError, load_catalogue
 from providers.registry import Roster, build_roster
 from providers.studio.provider import Studio
 from settings import Settings, SettingsError, load_settings
 from storage import objects
 from storage.archive import Archive
+from storage.ledger import Ledger
+from workflows.budget import BudgetWorkflow
 from workflows.image_batch import ImageBatchWorkflow
 from workflows.image_job import ImageJobWorkflow
 from workflows.webhook import WebhookWorkflow
 
 logger = logging.getLogger("darkroom.worker")
 
-WORKFLOWS = [ImageJobWorkflow, ImageBatchWorkflow, WebhookWorkflow]
+WORKFLOWS = [ImageJobWorkflow, ImageBatchWorkflow, WebhookWorkflow, BudgetWorkflow]
 
 _SANDBOX = SandboxRestrictions.default.with_passthrough_modules(
     "activities",
@@ -83,7 +90,7 @@ def build_workers(
         stand_in=settings.stand_in,
         review_seconds=settings.review_seconds,
     )
-    develops = DevelopActivities(Developer(store, archive), archive)
+    develops = DevelopActivities(Developer(store, archive, planner), archive)
     batches = BatchActivities(client, archive)
     plans = PlanActivities(planner)
     delivers = DeliverActivities(_sender(settings))
@@ -98,6 +105,7 @@ def build_workers(
             develops.archive_batch,
             batches.load_items,
             batches.inspect_jobs,
+            BudgetActivities(client).find_idle_jobs,
             plans.plan_final,
             plans.plan_revision,
             delivers.deliver,
@@ -109,7 +117,11 @@ def build_workers(
         max_heartbeat_throttle_interval=_HEARTBEAT_THROTTLE,
         graceful_shutdown_timeout=drain,
     )
-    renders = RenderActivities(Renderer(roster.providers, store))
+    references = References(store, settings.reference_hosts)
+    cashier = Cashier(_purse(client, settings), Ledger(store))
+    renders = RenderActivities(
+        Renderer(roster.providers, store, references, cashier), settings.on_unknown_outcome
+    )
     hands = [
         Worker(
             client,
@@ -123,6 +135,11 @@ def build_workers(
         for name in roster.providers
     ]
     return [story, *hands]
+
+
+def _purse(client: Client, settings: Settings) -> Purse:
+    budgets = load_budgets(settings.config)
+    return BudgetPurse(client, budgets) if budgets else NoBudgets()
 
 
 def _calls_at_once(provider: str, catalogue: Catalogue, settings: Settings) -> int:

@@ -11,13 +11,17 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from temporalio import activity
+from temporalio.client import AsyncActivityCancelledError
+from temporalio.service import RPCError, RPCStatusCode
 
-from domain.jobs import Attempt, Progress
+from domain.errors import StorageUnavailable
+from domain.jobs import Attempt, PaidCall, Progress
 from domain.renders import RenderOrder
 
 T = TypeVar("T")
 
 BEAT_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 5.0
 
 
 class Beat:
@@ -31,6 +35,9 @@ class Beat:
         self._share = 0.0
         self.started_at = earlier.started_at if earlier else datetime.now(UTC)
         self.attempts: list[Attempt] = list(earlier.attempts) if earlier else []
+        self.call = earlier.call if earlier else None
+        self.is_called_off = False
+        self.cancel_too_late = earlier.cancel_too_late if earlier else None
 
     def report(self, share: float) -> None:
         """Take the provider's word, 0 to 1; from any thread."""
@@ -42,12 +49,55 @@ class Beat:
         percentage = int(self._from + (self._to - self._from) * share)
         self._floor = max(self._floor, percentage)
         return Progress(
-            progress_percentage=self._floor, started_at=self.started_at, attempts=self.attempts
+            progress_percentage=self._floor,
+            started_at=self.started_at,
+            attempts=self.attempts,
+            call=self.call,
+            cancel_too_late=self.cancel_too_late,
         )
 
     def send(self) -> None:
         """Heartbeat the progress."""
         activity.heartbeat(self.progress())
+
+    async def put_down(self, call: PaidCall | None) -> None:
+        """Heartbeat the call that is under way; on return the engine has it.
+
+        A ticket is worth waiting for the engine, however long. Raises `StorageUnavailable` where
+        the engine does not take anything else: then nothing may be sent.
+        """
+        self.call = call
+        # First, so that no older heartbeat is on its way when the acknowledged one is.
+        self.send()
+        is_ticket = call is not None and call.ticket is not None
+        pause = BEAT_SECONDS
+        while not await self._acknowledged(is_ticket):
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+    async def _acknowledged(self, may_wait: bool) -> bool:
+        token = activity.info().task_token
+        handle = activity.client().get_async_activity_handle(task_token=token)
+        try:
+            await handle.heartbeat(self.progress())
+        except AsyncActivityCancelledError:
+            # It was taken all the same; the worker hears of the cancel by itself.
+            return True
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return self._is_too_late_to_put_down()
+            if not may_wait:
+                raise StorageUnavailable(
+                    "The engine does not answer; nothing was sent.", context=error.message
+                ) from error
+            return False
+        return True
+
+    def _is_too_late_to_put_down(self) -> bool:
+        """The job was terminated or this attempt timed out: begin nothing, finish the rest."""
+        if self.call is not None and self.call.ticket is None:
+            raise asyncio.CancelledError
+        return True
 
     def _elapsed_share(self) -> float:
         """Rises with time and never arrives: two thirds at the expected end."""

@@ -9,7 +9,8 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from domain.webhooks import Delivery
-from pipeline.delivering import AddressRefused, WebhookSender
+from pipeline.delivering import WebhookSender
+from pipeline.guarding import AddressRefused
 
 _UNREACHABLE = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError)
 

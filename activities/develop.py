@@ -7,7 +7,7 @@ from temporalio import activity
 from activities.beating import alive, to_the_end
 from activities.failures import translated
 from domain.batches import BatchRecord
-from domain.jobs import JobRecord, JobState
+from domain.jobs import Developed, JobRecord
 from domain.renders import DevelopOrder
 from pipeline.developing import Developer
 from storage.archive import Archive
@@ -21,8 +21,8 @@ class DevelopActivities:
         self._archive = archive
 
     @activity.defn
-    async def develop(self, order: DevelopOrder) -> JobState:
-        """The job's state once its assets and its record are stored; a cancel comes too late."""
+    async def develop(self, order: DevelopOrder) -> Developed:
+        """The job's result once its assets and its record are stored; a cancel comes too late."""
         async with alive():
             with translated():
                 return await to_the_end(self._developer.develop(order))

@@ -17,13 +17,13 @@ logger = logging.getLogger("darkroom.worker")
 
 
 def as_application_error(
-    failure: JobFailure, progress: Progress | None = None, *, retryable: bool = True
+    failure: JobFailure, progress: Progress | None = None, *, again: bool | None = None
 ) -> ApplicationError:
     """A failure for Temporal; its details are a `JobError` and how far `render` had come.
 
-    With `retryable` false the failure ends the activity even where its kind may be retried.
+    `again` says whether the activity is tried again, where that is not for the error to decide.
     """
-    again = failure.retryable and retryable
+    again = failure.retryable if again is None else again
     delay = failure.retry_after_seconds
     return ApplicationError(
         failure.message,

@@ -16,12 +16,16 @@ from api.health import HealthCheck
 from api.reading import Reader
 from api.submitting import InlineRunner, Submissions
 from pipeline.developing import Developer
+from pipeline.paying import Cashier
 from pipeline.planning import Planner
+from pipeline.references import References
 from pipeline.rendering import Renderer
+from pipeline.spending import NoBudgets
 from providers.catalogue import Catalogue
 from providers.registry import Roster
 from settings import Settings
 from storage.archive import Archive
+from storage.ledger import Ledger
 from storage.objects import ObjectStore
 
 
@@ -65,7 +69,15 @@ class Services:
             archive,
             reader,
             estimates,
-            InlineRunner(Renderer(roster.providers, store), Developer(store, archive)),
+            InlineRunner(
+                Renderer(
+                    roster.providers,
+                    store,
+                    References(store, settings.reference_hosts),
+                    Cashier(NoBudgets(), Ledger(store)),
+                ),
+                Developer(store, archive, planner),
+            ),
             batch_concurrency=settings.batch_concurrency,
             takes_webhooks=settings.webhook_secret is not None,
         )

@@ -21,11 +21,12 @@ from domain.errors import (
     StorageUnavailable,
 )
 from domain.ids import item_id, new_batch_id, new_job_id
-from domain.jobs import JobRequest, JobState, JobStatus
-from domain.renders import DevelopOrder, RenderOrder
-from pipeline.developing import Developer
+from domain.jobs import Attempt, JobRequest, JobState, JobStatus, Outcome
+from domain.renders import DevelopOrder, render_order, targets_after
+from pipeline.developing import Developer, state_after
+from pipeline.paying import InMemoryJournal
 from pipeline.planning import Planner
-from pipeline.rendering import Renderer
+from pipeline.rendering import Renderer, attempt_of
 from storage.archive import Archive
 
 _WAIT_SECONDS = 300.0
@@ -178,31 +179,23 @@ class InlineRunner:
         return JobSnapshot(job_id, request.card(), state, is_final=True)
 
     async def _run(self, job_id: str, request: JobRequest) -> JobState:
-        for place, target in enumerate(request.targets):
-            order = RenderOrder(
-                job_id=job_id,
-                asset_token=request.asset_token,
-                spec=request.spec,
-                target=target,
-                progress_from=0,
-                progress_to=100,
-            )
+        left = list(request.targets)
+        earlier: list[Attempt] = []
+        while True:
+            target = left.pop(0)
+            order = render_order(job_id, request, target, (0, 100), has_fallback=bool(left))
+            tried_at = datetime.now(UTC)
             try:
-                rendered = await self._renderer.render(order, lambda share: None)
+                rendered = await self._renderer.render(order, InMemoryJournal())
             except JobFailure as failure:
-                if failure.fallback and place + 1 < len(request.targets):
-                    continue
-                raise
-            state = JobState().uploading(rendered.started_at, rendered.attempts)
-            return await self._developer.develop(
-                DevelopOrder(
-                    job_id=job_id,
-                    request=request,
-                    state=state,
-                    rendered=rendered,
-                )
-            )
-        raise AssertionError("a request has at least one target")
+                left = targets_after(failure.code, target, left)
+                if not left:
+                    raise
+                earlier.append(attempt_of(order, tried_at, Outcome.FAILED, failure))
+                continue
+            rendered.attempts = earlier + rendered.attempts
+            wanted = DevelopOrder(job_id=job_id, request=request, rendered=rendered)
+            return state_after(wanted, await self._developer.develop(wanted))
 
 
 def failure_of(state: JobState) -> JobFailure:

@@ -12,7 +12,7 @@ DarkroomError            code, title, http_status
 │   └── EngineAway                                                                   503
 └── JobFailure           an accepted job ends without an image
     ├── ContentRejected, ProviderAuth, ProviderQuota, ProviderModelShutDown, RequestRejected
-    ├── ProviderUnavailable, ProviderRateLimited                                 retryable
+    ├── ProviderUnavailable (GenerationFailed), ProviderRateLimited              retryable
     ├── InvalidOutput, DeadlineExceeded, Cancelled, OutcomeUnknown, BudgetSpent
     └── StorageUnavailable (retryable), InternalFailure
 """
@@ -207,6 +207,10 @@ class ProviderUnavailable(JobFailure):
 
     code, title, http_status = "provider_unavailable", "The provider is unavailable", 502
     retryable = fallback = True
+
+
+class GenerationFailed(ProviderUnavailable):
+    """The vendor took the job, failed at it, and the submission is over: another one may work."""
 
 
 class ProviderRateLimited(JobFailure):

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from domain.errors import Billed, JobFailure
 from domain.model import Model
-from domain.reviews import Review, ReviewState
+from domain.reviews import FinalOffer, Review, ReviewState
 from domain.sizes import AspectRatio, Quality
 
 JsonScalar = str | int | float | bool
@@ -215,6 +215,14 @@ class JobResult(Model):
         return f"{self.asset_prefix}/{variant.name}"
 
 
+class Developed(Model):
+    """From `develop`: what it adds to a job's state."""
+
+    result: JobResult
+    completed_at: datetime
+    final: FinalOffer | None = None
+
+
 class JobError(Model):
     """Why a job failed; `code` is one of the contract's."""
 
@@ -267,6 +275,8 @@ class JobState(Model):
     error: JobError | None = None
     final_job_id: str | None = None
     revision_job_id: str | None = None
+    cancel_too_late: bool | None = None
+    """A cancel came when the image was paid for and could not be called off; it is kept."""
 
     @property
     def awaits_review(self) -> bool:
@@ -282,10 +292,17 @@ class JobState(Model):
                 "started_at": self.started_at or progress.started_at,
                 "progress_percentage": max(self.progress_percentage, progress.progress_percentage),
                 "attempts": [*self.attempts, *progress.attempts],
+                "cancel_too_late": self.cancel_too_late or progress.cancel_too_late,
             }
         )
 
-    def uploading(self, started_at: datetime, attempts: list[Attempt]) -> JobState:
+    def uploading(
+        self,
+        started_at: datetime,
+        attempts: list[Attempt],
+        *,
+        cancel_too_late: bool | None = None,
+    ) -> JobState:
         """The originals are stored; variants and the record follow."""
         return self.model_copy(
             update={
@@ -294,21 +311,23 @@ class JobState(Model):
                 "progress_percentage": PROGRESS_UPLOADING,
                 "started_at": self.started_at or started_at,
                 "attempts": [*self.attempts, *attempts],
+                "cancel_too_late": self.cancel_too_late or cancel_too_late,
             }
         )
 
-    def completed(self, request: JobRequest, result: JobResult, at: datetime) -> JobState:
+    def completed(self, request: JobRequest, developed: Developed) -> JobState:
         """The image is there; a draft starts to await review."""
         review = None
         if request.is_draft:
-            review = Review(expires_at=at + timedelta(seconds=request.review_seconds))
+            expires_at = developed.completed_at + timedelta(seconds=request.review_seconds)
+            review = Review(expires_at=expires_at, final=developed.final)
         return self.model_copy(
             update={
                 "status": JobStatus.COMPLETED,
                 "stage": Stage.COMPLETED,
                 "progress_percentage": 100,
-                "completed_at": at,
-                "result": result,
+                "completed_at": developed.completed_at,
+                "result": developed.result,
                 "review": review,
             }
         )
@@ -355,3 +374,4 @@ class Progress(Model):
     """Earlier attempts at this provider, failed or unknown."""
     call: PaidCall | None = None
     """The one that is under way."""
+    cancel_too_late: bool | None = None

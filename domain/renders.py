@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
-from domain.jobs import Attempt, CostBasis, ImageSpec, JobRequest, JobState, Target
+from domain.errors import ContentRejected, JobFailure
+from domain.jobs import Attempt, CostBasis, ImageSpec, JobRequest, Target
 from domain.model import Model
+
+_FALLBACK_CODES = frozenset(kind.code for kind in JobFailure.__subclasses__() if kind.fallback)
 
 
 class RenderOrder(Model):
@@ -20,6 +24,40 @@ class RenderOrder(Model):
     progress_to: int
     tenant: str = "default"
     blog_id: str | None = None
+
+
+def render_order(
+    job_id: str,
+    request: JobRequest,
+    target: Target,
+    progress: tuple[int, int],
+    *,
+    has_fallback: bool,
+) -> RenderOrder:
+    """The order that gives a job's picture to one of its targets."""
+    return RenderOrder(
+        job_id=job_id,
+        asset_token=request.asset_token,
+        spec=request.spec,
+        target=target,
+        has_fallback=has_fallback,
+        progress_from=progress[0],
+        progress_to=progress[1],
+        tenant=request.tenant,
+        blog_id=request.blog_id,
+    )
+
+
+def targets_after(code: str, tried: Target, left: list[Target]) -> list[Target]:
+    """The targets that could do better than the one that failed with that code.
+
+    Content that a model rejected is not sent to the same model again, whoever serves it.
+    """
+    if code not in _FALLBACK_CODES:
+        return []
+    if code == ContentRejected.code:
+        return [target for target in left if target.model != tried.model]
+    return left
 
 
 class Original(Model):
@@ -42,12 +80,17 @@ class Rendered(Model):
     started_at: datetime
     generation_time_seconds: float
     attempts: list[Attempt]
+    cancel_too_late: bool | None = None
 
     @property
     def cost_usd(self) -> float | None:
         """What all originals cost; None as soon as one is unknown."""
-        costs = [original.cost_usd for original in self.originals]
-        return None if None in costs else sum(cost for cost in costs if cost is not None)
+        return total_usd([original.cost_usd for original in self.originals])
+
+    @property
+    def cost_basis(self) -> CostBasis:
+        """How that is known."""
+        return basis_of(self.originals)
 
 
 class DevelopOrder(Model):
@@ -55,8 +98,8 @@ class DevelopOrder(Model):
 
     job_id: str
     request: JobRequest
-    state: JobState
     rendered: Rendered
+    """Its start and its attempts are the job's, earlier providers included."""
 
 
 class SuccessorOrder(Model):
@@ -70,3 +113,24 @@ class SuccessorOrder(Model):
     """The one that rendered the draft, which after a fallback is not the first choice."""
     model: str
     drawn_seed: int | None = None
+
+
+def basis_of(originals: Iterable[Original]) -> CostBasis:
+    """The least certain basis of all."""
+    bases = {
+        CostBasis.UNKNOWN if original.cost_usd is None else original.cost_basis
+        for original in originals
+    }
+    if CostBasis.UNKNOWN in bases:
+        return CostBasis.UNKNOWN
+    return CostBasis.USAGE if bases == {CostBasis.USAGE} else CostBasis.CATALOGUE
+
+
+def total_usd(amounts: Iterable[float | None]) -> float | None:
+    """The sum; None as soon as one is unknown."""
+    total = 0.0
+    for amount in amounts:
+        if amount is None:
+            return None
+        total += amount
+    return round(total, 6)

@@ -88,6 +88,18 @@ class Rejection(Model):
 Decision = Approval | Rejection
 
 
+class FinalOffer(Model):
+    """The final that approving a draft would start, as the catalogue stood at its making."""
+
+    provider: str
+    model: str
+    quality: Quality
+    width_px: int
+    height_px: int
+    price_usd: float | None = None
+    """None when unknown, never 0 for unknown."""
+
+
 class Review(Model):
     """The review of one draft."""
 
@@ -98,6 +110,7 @@ class Review(Model):
     expires_at: datetime | None = None
     problem: str | None = None
     """Why the last approval could not be carried out; the draft awaits review still."""
+    final: FinalOffer | None = None
 
     def decide(self, state: ReviewState, at: datetime, decision: Decision | None = None) -> Review:
         """The review as it stands after a decision, or after its expiry."""

@@ -5,9 +5,20 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
-from domain.jobs import ImageAsset, ImageSpec, JobRecord, JobResult, JobState, Variant
-from domain.renders import DevelopOrder, Original
+from domain.errors import Refusal
+from domain.jobs import (
+    Developed,
+    ImageAsset,
+    ImageSpec,
+    JobRecord,
+    JobResult,
+    JobState,
+    Variant,
+)
+from domain.renders import DevelopOrder, Original, SuccessorOrder
+from domain.reviews import FinalOffer
 from imaging.develop import CONTENT_TYPES, develop_original
+from pipeline.planning import Planner
 from storage.archive import Archive
 from storage.keys import asset_prefix
 from storage.objects import ObjectStore
@@ -18,12 +29,13 @@ _ALT_TEXT_CHARACTERS = 250
 class Developer:
     """Makes an order's assets; stores them before the record that names them."""
 
-    def __init__(self, store: ObjectStore, archive: Archive) -> None:
+    def __init__(self, store: ObjectStore, archive: Archive, planner: Planner) -> None:
         self._store = store
         self._archive = archive
+        self._planner = planner
 
-    async def develop(self, order: DevelopOrder) -> JobState:
-        """The job's state once its assets and its record are stored.
+    async def develop(self, order: DevelopOrder) -> Developed:
+        """The job's result once its assets and its record are stored.
 
         Raises `InvalidOutput`, `StorageUnavailable`. Running it again gives the same objects.
         """
@@ -34,24 +46,44 @@ class Developer:
                 for index, original in enumerate(order.rendered.originals)
             )
         )
-        result = JobResult(
-            asset_prefix=prefix,
-            images=list(images),
-            generation_time_seconds=order.rendered.generation_time_seconds,
+        rendered = order.rendered
+        developed = Developed(
+            result=JobResult(
+                asset_prefix=prefix,
+                images=list(images),
+                generation_time_seconds=rendered.generation_time_seconds,
+                provider=rendered.provider,
+                model=rendered.model,
+                cost_usd=rendered.cost_usd,
+                cost_basis=rendered.cost_basis,
+                consistency=order.request.consistency,
+            ),
+            completed_at=datetime.now(UTC),
+            final=self._offer(order),
+        )
+        record = JobRecord(
+            job_id=order.job_id, request=order.request, state=state_after(order, developed)
+        )
+        await self._archive.write_job(record)
+        return developed
+
+    def _offer(self, order: DevelopOrder) -> FinalOffer | None:
+        """The final of a draft; None where the catalogue has none for it any more."""
+        if not order.request.is_draft:
+            return None
+        draft = SuccessorOrder(
+            job_id=order.job_id,
+            asset_token=order.request.asset_token,
+            seed=order.request.spec.seed,
+            request=order.request,
             provider=order.rendered.provider,
             model=order.rendered.model,
-            cost_usd=order.rendered.cost_usd,
-            consistency=order.request.consistency,
+            drawn_seed=order.rendered.originals[0].seed,
         )
-        state = order.state.completed(order.request, result, datetime.now(UTC))
-        await self._archive.write_job(
-            JobRecord(
-                job_id=order.job_id,
-                request=order.request,
-                state=state,
-            )
-        )
-        return state
+        try:
+            return self._planner.offer(draft)
+        except Refusal:
+            return None
 
     async def _asset(
         self, order: DevelopOrder, prefix: str, index: int, original: Original
@@ -85,6 +117,15 @@ class Developer:
             dominant_color=developed.dominant_color,
             digital_source_type=developed.digital_source_type,
         )
+
+
+def state_after(order: DevelopOrder, developed: Developed) -> JobState:
+    """The state of a job whose `develop` was given that order and gave that."""
+    rendered = order.rendered
+    started = JobState().uploading(
+        rendered.started_at, rendered.attempts, cancel_too_late=rendered.cancel_too_late
+    )
+    return started.completed(order.request, developed)
 
 
 def alt_text_of(spec: ImageSpec) -> str:

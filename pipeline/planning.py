@@ -5,16 +5,18 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from domain.batches import BatchFlow
-from domain.errors import ProviderNotConfigured
+from domain.errors import CapabilityMissing, ProviderNotConfigured
 from domain.ids import new_asset_token
 from domain.jobs import Consistency, ImageSpec, JobRequest, Target
 from domain.renders import SuccessorOrder
-from domain.reviews import FinalChoices, Revision
+from domain.reviews import FinalChoices, FinalOffer, Revision
 from domain.sizes import AspectRatio, Quality, Size, size_for
 from domain.wishes import Wish
 from providers.catalogue import Catalogue
+from storage.keys import original_key
 
 STAND_IN = "studio"
 
@@ -62,12 +64,6 @@ class Planner:
         if quality is Quality.DRAFT:
             quality = Quality.HIGH
         provider = choices.provider or draft.provider
-        same_provider = provider == draft.provider
-        target, stood_in_for = self._target(
-            provider,
-            choices.model or (self._successor(draft, quality) if same_provider else None),
-            quality,
-        )
         drawn = draft.request.spec
         size = self._resized(drawn, quality, choices.width, choices.height)
         spec = drawn.model_copy(
@@ -75,22 +71,39 @@ class Planner:
                 "quality": quality,
                 "width_px": size.width_px,
                 "height_px": size.height_px,
+                "aspect_ratio": None if choices.width is not None else drawn.aspect_ratio,
                 "seed": draft.drawn_seed if draft.drawn_seed is not None else drawn.seed,
                 "num_images": 1,
+                "reference_image_url": None,
             }
         )
-        self._catalogue.check(target, spec)
+        own = self._successor(draft) if provider == draft.provider else None
+        target, stood_in_for = self._target(provider, choices.model or own, spec)
         return draft.request.model_copy(
             update={
-                "spec": spec,
+                "spec": spec.model_copy(update=self._references(draft, target)),
                 "targets": [target],
                 "asset_token": draft.asset_token,
                 "created_at": datetime.now(UTC),
                 "stand_in_for": stood_in_for or draft.request.stand_in_for,
                 "draft_job_id": draft.job_id,
                 "revision_of": None,
-                "consistency": self._consistency(draft, target),
+                "consistency": self._binding(draft, target, spec),
+                "warnings": self._catalogue.warnings(target, spec) or None,
             }
+        )
+
+    def offer(self, draft: SuccessorOrder) -> FinalOffer:
+        """What approving a draft starts where the editor wishes nothing else."""
+        request = self.final(draft, None)
+        target, spec = request.targets[0], request.spec
+        return FinalOffer(
+            provider=target.provider,
+            model=target.model,
+            quality=spec.quality,
+            width_px=target.width_px or spec.width_px,
+            height_px=target.height_px or spec.height_px,
+            price_usd=target.price_usd,
         )
 
     def revision(self, draft: SuccessorOrder, revise: Revision) -> JobRequest:
@@ -106,14 +119,14 @@ class Planner:
             height=revise.height or (explicit.height_px if explicit else None),
             style=revise.style or drawn.style,
             negative_prompt=revise.negative_prompt or drawn.negative_prompt,
-            seed=draft.seed if revise.seed is None else revise.seed,
+            seed=revise.seed,
             num_images=drawn.num_images,
             provider=revise.provider or first.provider,
             model=revise.model or (first.model if not revise.provider else None),
             reference_image_url=drawn.reference_image_url,
             fallback_providers=[target.provider for target in draft.request.targets[1:]],
         )
-        planned = self._plan(wish, Quality.DRAFT)
+        planned = self._plan(wish, Quality.DRAFT, fresh_seed=draft.seed)
         return draft.request.model_copy(
             update={
                 "spec": planned.spec,
@@ -122,22 +135,22 @@ class Planner:
                 "created_at": datetime.now(UTC),
                 "stand_in_for": planned.stand_in_for or draft.request.stand_in_for,
                 "revision_of": draft.job_id,
+                "warnings": planned.warnings,
             }
         )
 
-    def _plan(self, wish: Wish, quality: Quality) -> JobRequest:
+    def _plan(self, wish: Wish, quality: Quality, fresh_seed: int | None = None) -> JobRequest:
         named = [
-            wish.provider or self._catalogue.default_provider,
+            wish.provider or self._catalogue.default_provider(quality),
             *(wish.fallback_providers or []),
         ]
+        spec = self._spec(wish, quality, fresh_seed)
         chosen = [
-            self._target(provider, wish.model if place == 0 else None, quality)
+            self._target(provider, wish.model if place == 0 else None, spec)
             for place, provider in enumerate(named)
         ]
         targets = list({(t.provider, t.model): t for t, _ in chosen}.values())
-        spec = self._spec(wish, quality)
-        for target in targets:
-            self._catalogue.check(target, spec)
+        self._check_seed(wish, targets[0])
         return JobRequest(
             spec=spec,
             targets=targets,
@@ -151,9 +164,20 @@ class Planner:
             metadata=wish.metadata,
             webhook_url=wish.webhook_url,
             alt_text=wish.alt_text,
+            warnings=self._catalogue.warnings(targets[0], spec) or None,
         )
 
-    def _spec(self, wish: Wish, quality: Quality) -> ImageSpec:
+    def _check_seed(self, wish: Wish, target: Target) -> None:
+        """A seed that is asked for is one that the first choice honours; a fallback may not."""
+        if wish.seed is not None and not self._catalogue.model(target).seed:
+            problem = "takes no seed; leave it out"
+            raise CapabilityMissing(
+                f"{target.provider}/{target.model} {problem}.", [("seed", problem)]
+            )
+
+    @staticmethod
+    def _spec(wish: Wish, quality: Quality, fresh_seed: int | None) -> ImageSpec:
+        seed = fresh_seed if wish.seed is None else wish.seed
         ratio = wish.aspect_ratio or AspectRatio.SQUARE
         size = size_for(quality, ratio)
         explicit = wish.width is not None and wish.height is not None
@@ -167,30 +191,30 @@ class Planner:
             aspect_ratio=None if explicit else ratio,
             width_px=size.width_px,
             height_px=size.height_px,
-            seed=secrets.randbelow(2**32) if wish.seed is None else wish.seed,
+            seed=secrets.randbelow(2**32) if seed is None else seed,
             num_images=wish.num_images,
             reference_image_url=wish.reference_image_url,
         )
 
     def _target(
-        self, provider: str, model: str | None, quality: Quality
+        self, provider: str, model: str | None, spec: ImageSpec
     ) -> tuple[Target, str | None]:
         """The target, and the provider it stands in for where it does."""
         if provider in self._configured:
-            return self._catalogue.target(provider, model, quality), None
+            return self._catalogue.target(provider, model, spec), None
         if self._stands_in:
-            return self._catalogue.target(STAND_IN, None, quality), provider
+            return self._catalogue.target(STAND_IN, None, spec), provider
         usable = ", ".join(sorted(self._configured))
+        remedy = self._problems.get(provider, "it is not in the catalogue")
         raise ProviderNotConfigured(
-            f"The provider '{provider}' is not configured here; choose one of: {usable}.",
-            [("provider", "not configured")],
+            f"The provider '{provider}' is not configured here ({remedy}); configured: {usable}.",
+            [("provider", remedy)],
         )
 
-    def _successor(self, draft: SuccessorOrder, quality: Quality) -> str | None:
+    def _successor(self, draft: SuccessorOrder) -> str | None:
         """The draft's own model where it binds by seed, else the quality's default."""
-        entry = self._catalogue.providers.get(draft.provider)
-        model = entry.models.get(draft.model) if entry else None
-        return draft.model if model and model.seed else None
+        model = self._catalogue.find(draft.provider, draft.model)
+        return draft.model if model and model.seed_at_any_size else None
 
     @staticmethod
     def _resized(drawn: ImageSpec, quality: Quality, width: int | None, height: int | None) -> Size:
@@ -201,7 +225,38 @@ class Planner:
             return size_for(quality, drawn.aspect_ratio)
         return Size(drawn.width_px, drawn.height_px)
 
-    def _consistency(self, draft: SuccessorOrder, target: Target) -> Consistency:
-        same = (target.provider, target.model) == (draft.provider, draft.model)
-        binds = same and self._catalogue.model(target).seed
-        return Consistency.SEED if binds else Consistency.NONE
+    def _references(self, draft: SuccessorOrder, target: Target) -> dict[str, Any]:
+        """The draft as a reference, and the caller's own where the model has room for both."""
+        room = self._catalogue.model(target).references
+        return {
+            "reference_key": original_key(draft.job_id, draft.request.asset_token, 0)
+            if room
+            else None,
+            "reference_image_url": draft.request.spec.reference_image_url if room > 1 else None,
+        }
+
+    def _binding(self, draft: SuccessorOrder, target: Target, spec: ImageSpec) -> Consistency:
+        """What makes the final look like its draft."""
+        model = self._catalogue.model(target)
+        by_seed = model.seed and (
+            (
+                model.seed_at_any_size
+                and (target.provider, target.model) == (draft.provider, draft.model)
+            )
+            or _makes(target, spec) in [_makes(t, draft.request.spec) for t in _drawn_by(draft)]
+        )
+        if by_seed:
+            return Consistency.SEED_AND_REFERENCE if model.references else Consistency.SEED
+        return Consistency.REFERENCE if model.references else Consistency.NONE
+
+
+def _drawn_by(draft: SuccessorOrder) -> list[Target]:
+    """The draft's target that rendered it."""
+    who = (draft.provider, draft.model)
+    return [target for target in draft.request.targets if (target.provider, target.model) == who]
+
+
+def _makes(target: Target, spec: ImageSpec) -> tuple[str, str, int, int]:
+    """Whose picture, and how large."""
+    width, height = target.width_px or spec.width_px, target.height_px or spec.height_px
+    return target.provider, target.model, width, height

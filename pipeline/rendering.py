@@ -1,48 +1,65 @@
-"""Renders an order's pictures and stores them untouched, paying for none twice."""
+"""Renders an order's pictures and stores them untouched, paying for none twice unseen."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from domain.errors import InvalidOutput, JobFailure, StorageUnavailable
+from domain.errors import (
+    InvalidOutput,
+    JobFailure,
+    OutcomeUnknown,
+    ProviderUnavailable,
+)
 from domain.jobs import Attempt, JobError, Outcome
 from domain.renders import Original, Rendered, RenderOrder
+from domain.sizes import Size
 from imaging.decode import decode
-from providers.base import Order, Picture, Provider, Report
+from pipeline.paying import Cashier, Journal, RunningCall, until_stored
+from pipeline.references import References
+from providers.base import Order, Picture, Provider, Reference
 from storage.keys import note_key, original_key
 from storage.objects import ObjectMissing, ObjectStore
 
 _OCTETS = "application/octet-stream"
-_FIRST_PAUSE_SECONDS = 0.5
-_LONGEST_PAUSE_SECONDS = 10.0
+_JSON = "application/json"
 
 
 class Renderer:
     """Calls providers and keeps what they made."""
 
-    def __init__(self, providers: dict[str, Provider], store: ObjectStore) -> None:
+    def __init__(
+        self,
+        providers: dict[str, Provider],
+        store: ObjectStore,
+        references: References,
+        cashier: Cashier,
+    ) -> None:
         self._providers = providers
         self._store = store
+        self._references = references
+        self._cashier = cashier
 
-    async def render(self, order: RenderOrder, report: Report) -> Rendered:
+    async def render(self, order: RenderOrder, journal: Journal) -> Rendered:
         """Make the pictures that are not in the store yet, and store them.
 
-        Raises `JobFailure`s. A picture that was paid for and stored by an earlier try is taken
-        from the store; what costs nothing is simply made again.
+        Raises `JobFailure`s. A call that was begun before a crash is taken up again where the
+        vendor lets us, else `OutcomeUnknown` says so and the next try begins a new one. A picture
+        that was paid for and stored is taken from the store; what costs nothing is made again.
         """
-        provider = self._providers[order.target.provider]
+        provider = self._provider(order)
         started_at, clock = datetime.now(UTC), time.monotonic()
         kept = await self._kept(order) if provider.is_paid else {}
-        missing = tuple(i for i in range(order.spec.num_images) if i not in kept)
-        if missing:
-            wanted = Order(spec=order.spec, model=order.target.model, indices=missing)
-            pictures = await provider.generate(wanted, report)
-            for index, picture in zip(missing, pictures, strict=True):
-                kept[index] = await self._keep(order, index, picture, provider.is_paid)
-                if provider.is_paid:
-                    await self._note(order, index, kept[index])
+        for indices in _calls(order):
+            missing = tuple(index for index in indices if index not in kept)
+            if not provider.is_paid:
+                kept |= await self._draw(provider, order, journal, indices)
+            elif missing:
+                kept |= await self._pay(provider, order, journal, indices, missing)
+            else:
+                await self._close(order, journal, indices, kept)
         return Rendered(
             provider=order.target.provider,
             model=order.target.model,
@@ -50,38 +67,139 @@ class Renderer:
             started_at=started_at,
             generation_time_seconds=round(time.monotonic() - clock, 3),
             attempts=[attempt_of(order, started_at, Outcome.COMPLETED)],
+            cancel_too_late=journal.cancel_too_late,
         )
 
+    async def call_off(self, order: RenderOrder, journal: Journal) -> bool:
+        """Nobody wants the job any more; whether a call that may be paid has to be waited for.
+
+        The vendor is asked to stop where it can; what it makes all the same is kept.
+        """
+        journal.is_called_off = True
+        provider, call = self._provider(order), journal.call
+        if not provider.is_paid or call is None:
+            return False
+        journal.cancel_too_late = True
+        if call.ticket is not None:
+            await asyncio.gather(provider.cancel(call.ticket), return_exceptions=True)
+        return True
+
+    def _provider(self, order: RenderOrder) -> Provider:
+        name = order.target.provider
+        if name not in self._providers:
+            raise ProviderUnavailable(f"'{name}' cannot be used in this process.", provider=name)
+        return self._providers[name]
+
+    async def _draw(
+        self, provider: Provider, order: RenderOrder, journal: Journal, indices: tuple[int, ...]
+    ) -> dict[int, Original]:
+        wanted = _wanted(order, indices, await self._references.of(order.spec))
+        pictures = await provider.generate(wanted, RunningCall(order, journal, indices))
+        made = {}
+        for index, picture in zip(indices, pictures, strict=True):
+            made[index] = await self._original(order, index, picture)
+            await self._store.put(made[index].key, picture.data, _OCTETS, remember=True)
+        return made
+
+    async def _pay(
+        self,
+        provider: Provider,
+        order: RenderOrder,
+        journal: Journal,
+        indices: tuple[int, ...],
+        missing: tuple[int, ...],
+    ) -> dict[int, Original]:
+        """Make one call, or take it up again, and account for whatever becomes of it."""
+        call = RunningCall(order, journal, indices)
+        await self._find(provider, order, call)
+        if call.ticket is not None:
+            wanted = _wanted(order, indices)
+        else:
+            wanted = _wanted(order, missing, await self._references.of(order.spec))
+        try:
+            if call.ticket is None:
+                await self._cashier.reserve(call)
+            pictures = await provider.generate(wanted, call)
+            made = await self._keep(order, call, wanted.indices, pictures)
+        except JobFailure as failure:
+            if not call.goes_on_after(failure):
+                await self._cashier.settle_failed(call, failure)
+                await call.end()
+            raise
+        except asyncio.CancelledError:
+            if not call.is_sent:
+                await self._cashier.release(call)
+            raise
+        await self._cashier.settle(call, made.values())
+        await call.end()
+        return made
+
+    async def _find(self, provider: Provider, order: RenderOrder, call: RunningCall) -> None:
+        """Ask the vendor what became of a call whose answer was lost."""
+        if call.lost is None:
+            return
+        wanted = _wanted(order, call.indices, await self._references.of(order.spec))
+        try:
+            await call.found(await provider.find(wanted, call.key, call.lost.sent_at))
+        except OutcomeUnknown as unknown:
+            await self._cashier.settle_failed(call, unknown)
+            await call.end()
+            raise
+
+    async def _close(
+        self,
+        order: RenderOrder,
+        journal: Journal,
+        indices: tuple[int, ...],
+        kept: dict[int, Original],
+    ) -> None:
+        """All of a call's pictures are stored: account for it where a crash came between."""
+        call = RunningCall(order, journal, indices)
+        if call.is_sent:
+            await self._cashier.settle(call, [kept[index] for index in indices])
+            await call.end()
+
     async def _keep(
-        self, order: RenderOrder, index: int, picture: Picture, is_paid: bool
-    ) -> Original:
+        self,
+        order: RenderOrder,
+        call: RunningCall,
+        indices: tuple[int, ...],
+        pictures: list[Picture],
+    ) -> dict[int, Original]:
+        """Store what was paid for, each picture's cost before it: that must not be lost.
+
+        Raises `InvalidOutput` once the usable ones are stored, if any is not.
+        """
+        made, broken = {}, None
+        for index, picture in zip(indices, pictures, strict=True):
+            try:
+                made[index] = await self._original(order, index, picture), picture.data
+            except InvalidOutput as failure:
+                broken = failure
+        originals = {index: original for index, (original, _) in made.items()}
+        if broken is None:
+            await self._cashier.enter(call, originals.values())
+        for index, (original, data) in made.items():
+            note = original.model_dump_json().encode()
+            await self._hold(note_key(order.job_id, index), note, _JSON)
+            await self._hold(original.key, data, _OCTETS)
+        if broken is not None:
+            raise broken
+        return originals
+
+    async def _hold(self, key: str, data: bytes, content_type: str) -> None:
+        await until_stored(lambda: self._store.put(key, data, content_type, remember=True))
+
+    async def _original(self, order: RenderOrder, index: int, picture: Picture) -> Original:
         size = (await asyncio.to_thread(decode, picture.data)).image.size
-        original = Original(
+        return Original(
             key=original_key(order.job_id, order.asset_token, index),
             width_px=size[0],
             height_px=size[1],
             seed=picture.seed,
             cost_usd=picture.cost_usd,
+            cost_basis=picture.cost_basis,
         )
-        await self._put(original.key, picture.data, is_paid)
-        return original
-
-    async def _put(self, key: str, data: bytes, is_paid: bool) -> None:
-        """Store an original; one that was paid for is held until the store takes it."""
-        pause = _FIRST_PAUSE_SECONDS
-        while True:
-            try:
-                return await self._store.put(key, data, _OCTETS, remember=True)
-            except StorageUnavailable:
-                if not is_paid:
-                    raise
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
-
-    async def _note(self, order: RenderOrder, index: int, original: Original) -> None:
-        """Put down what the picture cost: not every store keeps an object's metadata."""
-        note = original.model_dump_json().encode()
-        await self._store.put(note_key(order.job_id, index), note, "application/json")
 
     async def _kept(self, order: RenderOrder) -> dict[int, Original]:
         kept = {}
@@ -115,4 +233,24 @@ def attempt_of(
         started_at=started_at,
         outcome=outcome,
         error=JobError.of(failure) if failure else None,
+    )
+
+
+def _calls(order: RenderOrder) -> Iterator[tuple[int, ...]]:
+    """The indices of each call, always cut the same way."""
+    each = order.target.images_per_call or 1
+    for first in range(0, order.spec.num_images, each):
+        yield tuple(range(first, min(first + each, order.spec.num_images)))
+
+
+def _wanted(
+    order: RenderOrder, indices: tuple[int, ...], references: tuple[Reference, ...] = ()
+) -> Order:
+    target, spec = order.target, order.spec
+    return Order(
+        spec=spec,
+        model=target.model,
+        indices=indices,
+        size=Size(target.width_px or spec.width_px, target.height_px or spec.height_px),
+        references=references,
     )

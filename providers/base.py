@@ -71,8 +71,11 @@ class Call(Protocol):
 
     key: str
     """The same whenever this call is taken up again, another one for every new call."""
-    ticket: str | None
-    """The vendor's id of the submission, made before a crash: take it up, submit nothing."""
+
+    @property
+    def ticket(self) -> str | None:
+        """The vendor's id of a submission made before a crash: take it up, submit nothing."""
+        ...
 
     def report(self, share: float) -> None:
         """Tell how much of the work is done, 0 to 1; from any thread."""

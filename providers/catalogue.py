@@ -6,13 +6,14 @@ The data lies in `catalogue.toml` beside this file and in the operator's `darkro
 from __future__ import annotations
 
 import copy
+import re
 import tomllib
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import AnyHttpUrl, Field, ValidationError, model_validator
+from pydantic import AnyHttpUrl, Field, ValidationError, field_validator, model_validator
 
 from domain.errors import CapabilityMissing, InvalidRequest, ModelShutDown, ProviderNotConfigured
 from domain.jobs import ImageSpec, Target
@@ -20,6 +21,8 @@ from domain.sizes import Quality, Size
 from providers.models import Fit, Model, Table
 
 _UNKNOWN_SECONDS = 10.0
+_SAME_SHAPE = 1.03
+_PROVIDER_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")
 _BUILT_IN = Path(__file__).with_name("catalogue.toml")
 _OURS = ("defaults", "providers")
 _OTHERS = ("budgets",)
@@ -73,6 +76,16 @@ class _Defaults(Table):
 class _Document(Table):
     defaults: _Defaults
     providers: dict[str, ProviderEntry]
+
+    @field_validator("providers")
+    @classmethod
+    def _names_fit_queues_and_keys(
+        cls, providers: dict[str, ProviderEntry]
+    ) -> dict[str, ProviderEntry]:
+        for name in providers:
+            if not _PROVIDER_NAME.match(name):
+                raise ValueError(f"'{name}': use lower-case letters, digits, '_' and '-'")
+        return providers
 
     @model_validator(mode="after")
     def _providers_are_known(self) -> Self:
@@ -144,13 +157,18 @@ class Catalogue:
         """The catalogue's entry for a target that `target` gave."""
         return self.providers[target.provider].models[target.model]
 
+    def find(self, provider: str, model: str) -> Model | None:
+        """A model that may have left the catalogue since it was used."""
+        entry = self.providers.get(provider)
+        return entry.models.get(model) if entry else None
+
     def warnings(self, target: Target, spec: ImageSpec) -> list[str]:
         """What a caller should know about a target that `target` gave, a sentence each."""
         model = self.model(target)
         warnings = []
         if model.shutdown_on is not None or model.deprecated_on is not None:
             warnings.append(_dying(target.model, model))
-        if target.width_px is not None:
+        if _is_made_otherwise(target, spec):
             warnings.append(
                 f"{target.model} makes {target.width_px}x{target.height_px} pixels for the"
                 f" {spec.width_px}x{spec.height_px} that were asked for."
@@ -164,6 +182,14 @@ class Catalogue:
                 f"The model '{name}' was shut down on {model.shutdown_on}.{instead}",
                 [("model", "shut down")],
             )
+
+
+def _is_made_otherwise(target: Target, spec: ImageSpec) -> bool:
+    """Whether other pixels come out than a caller asked for, or another shape than was meant."""
+    if target.width_px is None or target.height_px is None:
+        return False
+    shape = (target.width_px / target.height_px) / (spec.width_px / spec.height_px)
+    return spec.aspect_ratio is None or not 1 / _SAME_SHAPE < shape < _SAME_SHAPE
 
 
 def _wants_references(spec: ImageSpec, model: Model) -> bool:
@@ -225,9 +251,9 @@ def read_config(config: Path) -> dict[str, Any]:
     return document
 
 
-def _inherit(built_in: dict[str, Any], extra: dict[str, Any]) -> None:
+def _inherit(built_in: dict[str, Any], extra: Any) -> None:
     """A provider of a kind that names no models of its own has those of the kind."""
-    for name, entry in extra.items():
+    for name, entry in extra.items() if isinstance(extra, dict) else ():
         kind = built_in.get(entry.get("kind", "")) if isinstance(entry, dict) else None
         if kind is not None and name not in built_in and "models" not in entry:
             built_in[name] = copy.deepcopy(kind)

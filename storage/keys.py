@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import date
+from urllib.parse import quote
+
 ASSETS = "assets/"
 _RECORDS = "records/"
+COSTS = f"{_RECORDS}costs/"
 
 
 def asset_prefix(job_id: str, token: str) -> str:
@@ -34,3 +38,18 @@ def batch_record_key(batch_id: str) -> str:
 def manifest_key(batch_id: str) -> str:
     """Where the requests of a batch's images lie."""
     return f"{_RECORDS}batches/{batch_id}.items.json"
+
+
+def cost_day_prefix(day: date) -> str:
+    """What the keys of a day's cost entries begin with."""
+    return f"{COSTS}{day.isoformat()}/"
+
+
+def cost_entry_key(day: date, entry: str) -> str:
+    """Where an entry of the bill lies."""
+    return f"{cost_day_prefix(day)}{quote(entry, safe='')}.json"
+
+
+def cost_summary_key(day: date) -> str:
+    """Where the sums of a day lie that is long over."""
+    return f"{_RECORDS}cost-days/{day.isoformat()}.json"

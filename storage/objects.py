@@ -21,6 +21,7 @@ from domain.errors import StorageUnavailable
 
 if TYPE_CHECKING:
     from types_boto3_s3.client import S3Client
+    from types_boto3_s3.type_defs import ListObjectsV2OutputTypeDef
 
 T = TypeVar("T")
 
@@ -118,6 +119,25 @@ class ObjectStore:
         """The object's length in bytes; raises `ObjectMissing`."""
         head = partial(self._client.head_object, Bucket=self._bucket, Key=key)
         return (await self._run("head", key, head))["ContentLength"]
+
+    async def keys(self, prefix: str) -> list[str]:
+        """The keys that begin with a prefix, in order."""
+        pages = await self._list(prefix)
+        return [each["Key"] for page in pages for each in page.get("Contents", [])]
+
+    async def folders(self, prefix: str) -> list[str]:
+        """What follows a prefix up to the next `/`, once each, in order."""
+        pages = await self._list(prefix, Delimiter="/")
+        found = [each["Prefix"] for page in pages for each in page.get("CommonPrefixes", [])]
+        return [folder.removeprefix(prefix).removesuffix("/") for folder in found]
+
+    async def _list(self, prefix: str, **more: Any) -> list[ListObjectsV2OutputTypeDef]:
+        paginator = self._client.get_paginator("list_objects_v2")
+
+        def read() -> list[ListObjectsV2OutputTypeDef]:
+            return list(paginator.paginate(Bucket=self._bucket, Prefix=prefix, **more))
+
+        return await self._run("list", prefix, read)
 
     async def delete(self, key: str) -> None:
         """Remove an object, also where there is none."""

@@ -10,8 +10,6 @@ from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 from domain.errors import DeadlineExceeded, InternalFailure, JobFailure
 from domain.jobs import JobError, Progress
 
-_FALLBACK_CODES = frozenset(kind.code for kind in JobFailure.__subclasses__() if kind.fallback)
-
 
 def problem_of(failure: BaseException) -> JobError:
     """Why an activity failed, in our terms."""
@@ -36,8 +34,3 @@ def progress_of(failure: BaseException) -> Progress | None:
     if isinstance(cause, TemporalTimeoutError) and cause.last_heartbeat_details:
         found = cause.last_heartbeat_details[0]
     return Progress.model_validate(found) if found else None
-
-
-def may_fall_back(failure: ActivityError) -> bool:
-    """Whether another provider could do better."""
-    return problem_of(failure).code in _FALLBACK_CODES

@@ -28,7 +28,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.errors import Cancelled
     from domain.ids import final_id, revision_id
     from domain.jobs import JobRecord, JobRequest, JobState
-    from domain.renders import DevelopOrder, Rendered, RenderOrder, SuccessorOrder
+    from domain.renders import DevelopOrder, Rendered, SuccessorOrder, render_order, targets_after
     from domain.reviews import (
         Approval,
         Decision,
@@ -37,7 +37,7 @@ with workflow.unsafe.imports_passed_through():
         ReviewState,
         Revision,
     )
-    from workflows.failures import may_fall_back, problem_of, progress_of
+    from workflows.failures import problem_of, progress_of
     from workflows.options import job_options
     from workflows.progress import render_span
     from workflows.story import details_of
@@ -88,33 +88,34 @@ class ImageJobWorkflow:
 
     async def _make(self) -> None:
         rendered = await self._render()
-        self._state = self._state.uploading(rendered.started_at, rendered.attempts)
-        self._tell()
-        self._state = await workflow.execute_activity_method(
-            DevelopActivities.develop,
-            DevelopOrder(
-                job_id=workflow.info().workflow_id,
-                request=self._request,
-                state=self._state,
-                rendered=rendered.model_copy(update={"attempts": []}),
-            ),
-            **policies.DEVELOP,
+        self._state = self._state.uploading(
+            rendered.started_at, rendered.attempts, cancel_too_late=rendered.cancel_too_late
         )
+        self._tell()
+        order = DevelopOrder(
+            job_id=workflow.info().workflow_id,
+            request=self._request,
+            rendered=rendered.model_copy(
+                update={
+                    "started_at": self._state.started_at,
+                    "attempts": self._state.attempts,
+                }
+            ),
+        )
+        developed = await workflow.execute_activity_method(
+            DevelopActivities.develop, order, **policies.DEVELOP
+        )
+        self._state = self._state.completed(self._request, developed)
         self._publish(names.GENERATION_SECONDS.value_set(rendered.generation_time_seconds))
 
     async def _render(self) -> Rendered:
         """The first target that can; the last one's failure ends the job."""
-        targets = self._request.targets
-        for place, target in enumerate(targets):
-            span = render_span(place, len(targets))
-            order = RenderOrder(
-                job_id=workflow.info().workflow_id,
-                asset_token=self._request.asset_token,
-                spec=self._request.spec,
-                target=target,
-                has_fallback=place + 1 < len(targets),
-                progress_from=span[0],
-                progress_to=span[1],
+        place, left = 0, list(self._request.targets)
+        while True:
+            target = left.pop(0)
+            span = render_span(place, place + 1 + len(left))
+            order = render_order(
+                workflow.info().workflow_id, self._request, target, span, has_fallback=bool(left)
             )
             try:
                 return await workflow.execute_activity_method(
@@ -123,10 +124,11 @@ class ImageJobWorkflow:
                     **policies.render_by(target, workflow.info().priority),
                 )
             except ActivityError as failure:
-                if not order.has_fallback or not may_fall_back(failure):
+                left = targets_after(problem_of(failure).code, target, left)
+                if not left:
                     raise
                 self._state = self._state.advanced(progress_of(failure))
-        raise AssertionError("a request has at least one target")
+                place += 1
 
     async def _end(self, failure: FailureError | asyncio.CancelledError) -> None:
         """Record why there is no image, tell who waits for it, and close accordingly."""

@@ -7,7 +7,7 @@ import pytest
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 
-from activities.render import RenderActivities
+from activities.render import OnUnknownOutcome, RenderActivities
 from domain.errors import (
     Billed,
     ContentRejected,
@@ -17,11 +17,15 @@ from domain.errors import (
     ProviderUnavailable,
     StorageUnavailable,
 )
-from domain.jobs import Attempt, JobError, Outcome, Progress
+from domain.jobs import Attempt, JobError, Outcome, PaidCall, Progress
 from domain.renders import Rendered, RenderOrder
+from pipeline.paying import Cashier
+from pipeline.references import References
 from pipeline.rendering import Renderer
+from pipeline.spending import NoBudgets
 from providers.base import Order, Report
 from storage import objects
+from storage.ledger import Ledger
 from storage.objects import ObjectStore
 from tests.activities.orders import render_order
 from tests.fakes import Behaviour, FakeProvider
@@ -41,8 +45,11 @@ def raising(error: Exception) -> Behaviour:
 class Attempting(ActivityEnvironment):
     """One attempt at `render`, after what an earlier one heartbeat."""
 
-    def __init__(self, earlier: Progress | None = None) -> None:
+    def __init__(
+        self, earlier: Progress | None = None, on_unknown_outcome: OnUnknownOutcome = "retry"
+    ) -> None:
         super().__init__()
+        self.on_unknown_outcome: OnUnknownOutcome = on_unknown_outcome
         self.sent: list[Progress] = []
         self.on_heartbeat = self.sent.append
         details = [earlier.model_dump(mode="json")] if earlier else []
@@ -51,7 +58,11 @@ class Attempting(ActivityEnvironment):
     async def render(
         self, store: ObjectStore, behave: Behaviour | None, order: RenderOrder | None = None
     ) -> Rendered:
-        activities = RenderActivities(Renderer({"studio": FakeProvider(behave)}, store))
+        cashier = Cashier(NoBudgets(), Ledger(store))
+        renderer = Renderer(
+            {"studio": FakeProvider(behave)}, store, References(store, frozenset()), cashier
+        )
+        activities = RenderActivities(renderer, self.on_unknown_outcome)
         return await self.run(activities.render, order or render_order())
 
     async def fails(
@@ -96,7 +107,7 @@ class TestRender:
     async def test_every_failure_is_told_by_its_code_and_retried_as_its_kind_says(
         self, store: ObjectStore, failure: JobFailure
     ) -> None:
-        error = await Attempting().fails(store, failure)
+        error = await Attempting(on_unknown_outcome="fail").fails(store, failure)
         assert error.type == failure.code
         assert error.non_retryable is not failure.retryable
         assert error.details[0] == JobError.of(failure)
@@ -123,10 +134,33 @@ class TestRender:
         assert error.next_retry_delay == timedelta(seconds=7.5)
 
     async def test_a_verdict_has_no_next_time(self, store: ObjectStore) -> None:
-        for failure in (ContentRejected("no"), OutcomeUnknown("lost")):
-            error = await Attempting().fails(store, failure)
-            assert error.non_retryable
-            assert error.next_retry_delay is None
+        error = await Attempting().fails(store, ContentRejected("no"))
+        assert error.non_retryable
+        assert error.next_retry_delay is None
+
+    async def test_an_unknown_outcome_is_told_and_tried_once_more(self, store: ObjectStore) -> None:
+        lost = OutcomeUnknown("lost", billed=Billed.UNKNOWN)
+        first = Attempting()
+        assert not (await first.fails(store, lost)).non_retryable
+        (told,) = first.sent[-1].attempts
+        assert told.outcome is Outcome.UNKNOWN
+        assert told.error
+        assert told.error.billed is Billed.UNKNOWN
+        second = Attempting(first.sent[-1])
+        assert (await second.fails(store, lost)).non_retryable
+        assert len(second.sent[-1].attempts) == 2
+
+    async def test_an_unknown_outcome_ends_the_job_where_that_is_wished(
+        self, store: ObjectStore
+    ) -> None:
+        lost = OutcomeUnknown("lost", billed=Billed.UNKNOWN)
+        assert (await Attempting(on_unknown_outcome="fail").fails(store, lost)).non_retryable
+
+    async def test_a_vendor_at_work_for_us_is_waited_for(self, store: ObjectStore) -> None:
+        call = PaidCall(key="k", first_index=0, sent_at=LONG_AGO, ticket="t-1")
+        earlier = Progress(progress_percentage=40, started_at=LONG_AGO, call=call)
+        error = await Attempting(earlier).fails(store, ProviderUnavailable("down"))
+        assert not error.non_retryable
 
     async def test_a_provider_is_not_waited_for_for_ever(self, store: ObjectStore) -> None:
         earlier = Progress(progress_percentage=40, started_at=LONG_AGO)

@@ -24,7 +24,8 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from api.app import create_app
-from providers.base import Provider
+from providers.catalogue import load_catalogue
+from providers.registry import Roster
 from settings import Settings
 from storage import objects
 from tests.conftest import WorkerFactory
@@ -255,9 +256,10 @@ async def staffed(
     store = objects.connect(store_url, client.namespace)
     await store.ensure_bucket()
     settings = api_settings(home / "none.toml", store_url, client.namespace)
-    providers: dict[str, Provider] = {"studio": FakeProvider()}
+    roster = Roster({"studio": FakeProvider()})
+    catalogue = load_catalogue(settings.config)
     async with AsyncExitStack() as stack:
-        for worker in build_workers(client, settings, store, providers):
+        for worker in build_workers(client, settings, store, catalogue, roster):
             await stack.enter_async_context(worker)
         yield await stack.enter_async_context(served(settings, engine_address, client.namespace))
 

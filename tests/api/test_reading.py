@@ -15,7 +15,8 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from api.services import Services
 from domain.errors import ContentRejected
 from providers.base import Order, Report
-from providers.registry import build_providers
+from providers.catalogue import load_catalogue
+from providers.registry import Roster
 from settings import Settings
 from storage.objects import ObjectStore
 from tests.api.conftest import Caller, Serve, problem
@@ -62,7 +63,11 @@ async def counted(
     )
     patient = settings.model_copy(update={"poll_interval_seconds": 10.0})
     api.app.state.services = Services.build(
-        patient, counted_client, store, build_providers(settings)
+        patient,
+        counted_client,
+        store,
+        load_catalogue(settings.config),
+        Roster({"studio": FakeProvider()}),
     )
     return api, counting.calls
 

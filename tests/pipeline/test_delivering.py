@@ -14,7 +14,8 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from domain.batches import Milestone
 from domain.jobs import JobStatus
 from domain.webhooks import Delivery, WebhookEvent
-from pipeline.delivering import AddressRefused, WebhookSender
+from pipeline.delivering import WebhookSender
+from pipeline.guarding import AddressRefused
 
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef01234567").decode()
 LOOPBACK = frozenset({"127.0.0.1"})

@@ -12,11 +12,13 @@ from domain.jobs import ImageSpec, JobRequest, JobState, JobStatus, Stage, Targe
 from domain.renders import DevelopOrder, Original, Rendered
 from domain.reviews import ReviewState
 from domain.sizes import Quality
-from pipeline.developing import Developer, alt_text_of
+from pipeline.developing import Developer, alt_text_of, state_after
+from pipeline.planning import Planner
 from storage.archive import Archive
 from storage.keys import original_key
 from storage.objects import ObjectStore
 from tests.fakes import png
+from tests.providers.vendors import CATALOGUE
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 
@@ -46,7 +48,6 @@ async def order(
             review_seconds=60,
             alt_text=alt,
         ),
-        state=JobState(),
         rendered=Rendered(
             provider="studio",
             model="studio-1",
@@ -58,12 +59,18 @@ async def order(
     )
 
 
+async def developed(store: ObjectStore, archive: Archive, wanted: DevelopOrder) -> JobState:
+    """The job's state once the order is developed, as its workflow has it."""
+    planner = Planner(CATALOGUE, frozenset({"studio"}), {}, stand_in=False, review_seconds=60)
+    return state_after(wanted, await Developer(store, archive, planner).develop(wanted))
+
+
 class TestDevelop:
     async def test_every_variant_is_stored_as_it_is_described(
         self, store: ObjectStore, archive: Archive
     ) -> None:
         wanted = await order(store, png(64, 48, "teal"), png(64, 48, "red"))
-        state = await Developer(store, archive).develop(wanted)
+        state = await developed(store, archive, wanted)
         assert state.result
         assert len(state.result.images) == 2
         assert state.result.cost_usd == pytest.approx(0.02)
@@ -82,11 +89,13 @@ class TestDevelop:
         self, store: ObjectStore, archive: Archive
     ) -> None:
         wanted = await order(store, png(64, 48))
-        state = await Developer(store, archive).develop(wanted)
+        state = await developed(store, archive, wanted)
         assert (state.status, state.stage) == (JobStatus.COMPLETED, Stage.COMPLETED)
         assert state.progress_percentage == 100
         assert state.review
         assert state.review.state is ReviewState.AWAITING
+        assert state.review.final
+        assert (state.review.final.model, state.review.final.price_usd) == ("studio-1", 0)
         record = await archive.read_job("img_1")
         assert record
         assert record.state == state
@@ -94,17 +103,17 @@ class TestDevelop:
 
     async def test_a_final_does_not(self, store: ObjectStore, archive: Archive) -> None:
         wanted = await order(store, png(64, 48), quality=Quality.HIGH)
-        assert (await Developer(store, archive).develop(wanted)).review is None
+        assert (await developed(store, archive, wanted)).review is None
 
     async def test_again_gives_the_same_objects(self, store: ObjectStore, archive: Archive) -> None:
         wanted = await order(store, png(64, 48))
-        first = await Developer(store, archive).develop(wanted)
-        again = await Developer(store, archive).develop(wanted)
+        first = await developed(store, archive, wanted)
+        again = await developed(store, archive, wanted)
         assert again.result == first.result
 
     async def test_a_given_alt_text_is_kept(self, store: ObjectStore, archive: Archive) -> None:
         wanted = await order(store, png(64, 48), alt="The harbour at dawn")
-        state = await Developer(store, archive).develop(wanted)
+        state = await developed(store, archive, wanted)
         assert state.result
         assert state.result.images[0].alt_text == "The harbour at dawn"
 
@@ -112,7 +121,7 @@ class TestDevelop:
         self, store: ObjectStore, archive: Archive
     ) -> None:
         with pytest.raises(InvalidOutput):
-            await Developer(store, archive).develop(await order(store, b"no picture"))
+            await developed(store, archive, await order(store, b"no picture"))
         assert await archive.read_job("img_1") is None
 
 

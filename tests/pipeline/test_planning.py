@@ -14,6 +14,7 @@ from domain.sizes import AspectRatio, Quality
 from domain.wishes import Wish
 from pipeline.planning import Planner
 from providers.catalogue import Catalogue
+from storage.keys import original_key
 
 SECONDS = {"draft": 1, "standard": 2, "high": 3, "ultra": 4}
 TODAY = date(2026, 11, 23)
@@ -21,6 +22,10 @@ TODAY = date(2026, 11, 23)
 
 def model(**more: Any) -> dict[str, Any]:
     return {"expected_seconds": SECONDS, **more}
+
+
+def price(usd: float) -> dict[str, Any]:
+    return {"per_image_usd": usd, "source": "the test", "date": TODAY}
 
 
 def entry(models: dict[str, Any], **defaults: str) -> dict[str, Any]:
@@ -36,20 +41,34 @@ CATALOGUE = Catalogue(
     {
         "defaults": {"provider": "studio"},
         "providers": {
-            "studio": entry({"studio-1": model(seed=True, max_images=4, price_usd=0.0)}),
+            "studio": entry({"studio-1": model(seed=True, seed_at_any_size=True, price=price(0))}),
             "seeded": entry(
-                {"quick": model(seed=True, price_usd=0.01), "fine": model(seed=True)},
+                {
+                    "quick": model(seed=True, seed_at_any_size=True, price=price(0.01)),
+                    "fine": model(seed=True),
+                },
                 high="fine",
             ),
             "seedless": entry(
                 {
-                    "sketch": model(references=True),
+                    "sketch": model(references=1),
                     "paint": model(),
                     "gone": model(shutdown_on=TODAY, successor="paint"),
                 },
                 high="paint",
             ),
-            "small": entry({"tiny": model(max_side_px=512)}),
+            "referring": entry(
+                {
+                    "lead": model(seed=True, sizes={"min_megapixels": 1}),
+                    "oil": model(references=1, price=price(0.2)),
+                    "collage": model(seed=True, references=4, price=price(0.3)),
+                },
+                high="oil",
+            ),
+            "ratios": entry(
+                {"some": model(sizes={"ratios": ["1:1", "5:4"], "tiers": {"": 1}})},
+            ),
+            "small": entry({"tiny": model(sizes={"max_side_px": 512})}),
         },
     },
     lambda: TODAY,
@@ -59,7 +78,8 @@ CATALOGUE = Catalogue(
 def planner(*configured: str, stand_in: bool = True) -> Planner:
     return Planner(
         CATALOGUE,
-        frozenset(configured or ("studio", "seeded", "seedless", "small")),
+        frozenset(configured or ("studio", "seeded", "seedless", "small", "referring", "ratios")),
+        {"stability_ai": "set STABILITY_API_KEY"},
         stand_in=stand_in,
         review_seconds=60,
     )
@@ -125,10 +145,40 @@ class TestJob:
             planner().job(Wish(prompt="sea", provider="seedless", model="gone"))
 
     def test_every_fallback_must_be_able_too(self) -> None:
-        wish = Wish(prompt="sea", fallback_providers=["small"], num_images=2)
+        wish = Wish(prompt="sea", fallback_providers=["small"], width=1024, height=1024)
         with pytest.raises(CapabilityMissing) as refused:
             planner().job(wish)
-        assert {field for field, _ in refused.value.errors} == {"num_images", "width"}
+        assert {field for field, _ in refused.value.errors} == {"width"}
+
+    def test_a_size_of_ours_is_made_smaller_where_the_model_ends(self) -> None:
+        (target,) = planner().job(Wish(prompt="sea", provider="small")).targets
+        assert (target.width_px, target.height_px) == (512, 512)
+
+    def test_pixels_that_come_out_otherwise_are_said(self) -> None:
+        wish = Wish(prompt="sea", provider="referring", width=512, height=256)
+        request = planner().job(wish)
+        assert (request.targets[0].width_px, request.targets[0].height_px) == (1449, 725)
+        assert request.warnings == [
+            "lead makes 1449x725 pixels for the 512x256 that were asked for."
+        ]
+
+    def test_a_ratio_that_comes_out_otherwise_is_said(self) -> None:
+        wish = Wish(prompt="sea", provider="ratios", aspect_ratio=AspectRatio.R4_3)
+        request = planner().job(wish)
+        assert request.warnings == [
+            "some makes 1145x916 pixels for the 1024x768 that were asked for."
+        ]
+        square = wish.model_copy(update={"aspect_ratio": AspectRatio.SQUARE})
+        assert planner().job(square).warnings is None
+
+    def test_a_seed_is_refused_where_the_model_takes_none(self) -> None:
+        with pytest.raises(CapabilityMissing) as refused:
+            planner().job(Wish(prompt="sea", provider="seedless", seed=7))
+        assert [field for field, _ in refused.value.errors] == ["seed"]
+
+    def test_a_seed_is_a_hint_to_a_fallback(self) -> None:
+        wish = Wish(prompt="sea", provider="seeded", seed=7, fallback_providers=["seedless"])
+        assert names(planner().job(wish)) == ["seeded/quick", "seedless/sketch"]
 
 
 class TestStandIn:
@@ -140,8 +190,9 @@ class TestStandIn:
         assert request.stand_in_for == "stability_ai"
 
     def test_it_does_not_where_a_vendor_is_configured(self) -> None:
-        with pytest.raises(ProviderNotConfigured, match="choose one of: seeded, studio"):
+        with pytest.raises(ProviderNotConfigured, match="configured: seeded, studio") as refused:
             planner("studio", "seeded").job(Wish(prompt="sea", provider="stability_ai"))
+        assert refused.value.errors == [("provider", "set STABILITY_API_KEY")]
 
     def test_it_does_not_where_it_is_turned_off(self) -> None:
         with pytest.raises(ProviderNotConfigured):
@@ -223,6 +274,60 @@ class TestFinal:
         assert names(final) == ["seedless/paint"]
         assert final.consistency is Consistency.NONE
 
+    def test_it_is_bound_by_reference_where_the_model_takes_one(self) -> None:
+        request = planner().job(
+            Wish(prompt="sea", quality=Quality.DRAFT, provider="referring", seed=7)
+        )
+        final = planner().final(draft_of(request), None)
+        assert names(final) == ["referring/oil"]
+        assert final.consistency is Consistency.REFERENCE
+        assert final.spec.reference_key == original_key("img_1", request.asset_token, 0)
+
+    def test_the_same_seed_at_another_size_binds_nothing(self) -> None:
+        request = planner().job(
+            Wish(prompt="sea", quality=Quality.DRAFT, provider="seeded", model="fine")
+        )
+        assert planner().final(draft_of(request), None).consistency is Consistency.NONE
+
+    def test_the_same_seed_at_the_same_size_binds(self) -> None:
+        wish = Wish(prompt="sea", quality=Quality.DRAFT, provider="seeded", model="fine")
+        request = planner().job(wish.model_copy(update={"width": 300, "height": 200}))
+        assert planner().final(draft_of(request), None).consistency is Consistency.SEED
+
+    def test_seed_and_reference_bind_together(self) -> None:
+        wish = Wish(
+            prompt="sea",
+            quality=Quality.DRAFT,
+            provider="referring",
+            model="collage",
+            width=300,
+            height=200,
+            reference_image_url="https://example.com/mood.png",
+        )
+        request = planner().job(wish)
+        final = planner().final(draft_of(request), FinalChoices(model="collage"))
+        assert final.consistency is Consistency.SEED_AND_REFERENCE
+        assert final.spec.reference_key
+        assert final.spec.reference_image_url == "https://example.com/mood.png"
+
+    def test_the_callers_reference_gives_way_to_the_draft(self) -> None:
+        wish = Wish(
+            prompt="sea",
+            quality=Quality.DRAFT,
+            provider="referring",
+            model="oil",
+            reference_image_url="https://example.com/mood.png",
+        )
+        final = planner().final(draft_of(planner().job(wish)), None)
+        assert final.spec.reference_key
+        assert final.spec.reference_image_url is None
+
+    def test_its_offer_is_what_approving_starts(self) -> None:
+        request = planner().job(Wish(prompt="sea", quality=Quality.DRAFT, provider="referring"))
+        offer = planner().offer(draft_of(request))
+        assert (offer.provider, offer.model, offer.price_usd) == ("referring", "oil", 0.2)
+        assert (offer.quality, offer.width_px, offer.height_px) == (Quality.HIGH, 1536, 1536)
+
     def test_it_follows_the_provider_that_drew_not_the_one_that_was_asked_first(self) -> None:
         request = planner().job(
             Wish(
@@ -250,7 +355,7 @@ class TestFinal:
         request = planner().job(Wish(prompt="sea", quality=Quality.DRAFT))
         for choices, refusal in (
             (FinalChoices(width=4096, height=4096), CapabilityMissing),
-            (FinalChoices(provider="small"), CapabilityMissing),
+            (FinalChoices(provider="small", width=1024, height=1024), CapabilityMissing),
             (FinalChoices(provider="seedless", model="gone"), ModelShutDown),
             (FinalChoices(model="unknown"), InvalidRequest),
         ):

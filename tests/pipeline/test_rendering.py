@@ -1,44 +1,94 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 
 import pytest
 
-from domain.errors import Billed, InvalidOutput, ProviderUnavailable
-from domain.jobs import ImageSpec, Outcome, Target
-from domain.renders import RenderOrder
+from domain.budgets import Bill
+from domain.costs import CostEntry
+from domain.errors import (
+    Billed,
+    BudgetSpent,
+    Cancelled,
+    ContentRejected,
+    GenerationFailed,
+    InvalidOutput,
+    JobFailure,
+    OutcomeUnknown,
+    ProviderUnavailable,
+)
+from domain.jobs import ImageSpec, Outcome, PaidCall, Target
+from domain.renders import Rendered, RenderOrder
 from domain.sizes import Quality
+from pipeline.paying import Cashier, InMemoryJournal
+from pipeline.references import References
 from pipeline.rendering import Renderer
-from providers.base import Order, Picture, Report
-from storage.keys import original_key
+from providers.base import Call, Order, Picture, Provider, Report
+from storage.keys import COSTS, original_key
+from storage.ledger import Ledger
 from storage.objects import ObjectStore
-from tests.fakes import FakeProvider, png
+from tests.fakes import Behaviour, FakeProvider, png
 
+NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 ORDER = RenderOrder(
     job_id="img_1",
     asset_token="token",
     spec=ImageSpec(
         prompt="sea", quality=Quality.DRAFT, width_px=64, height_px=48, seed=5, num_images=3
     ),
-    target=Target(provider="studio", model="studio-1", expected_seconds=1),
+    target=Target(
+        provider="studio",
+        model="studio-1",
+        expected_seconds=1,
+        price_usd=0.05,
+        images_per_call=4,
+    ),
     progress_from=5,
     progress_to=90,
 )
 
 
-def nothing(share: float) -> None:
-    """Nobody listens."""
+class Remembering(InMemoryJournal):
+    """A journal that remembers what it was told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shares: list[float] = []
+
+    def report(self, share: float) -> None:
+        self.shares.append(share)
+
+
+class Till:
+    """A purse that tells what was asked of it."""
+
+    def __init__(self, *, is_empty: bool = False) -> None:
+        self.story: list[str] = []
+        self._is_empty = is_empty
+
+    async def reserve(self, bill: Bill) -> None:
+        if self._is_empty:
+            raise BudgetSpent("nothing left")
+        self.story.append(f"reserve {bill.key} {bill.amount_usd}")
+
+    async def settle(self, bill: Bill, amount_usd: float | None) -> None:
+        self.story.append(f"settle {bill.key} {amount_usd}")
 
 
 class Paid(FakeProvider):
     """Charges for every picture, and can send one that is none."""
 
-    def __init__(self, broken: Callable[[int], bool] = lambda index: False) -> None:
-        super().__init__(is_paid=True)
+    def __init__(
+        self,
+        broken: Callable[[int], bool] = lambda index: False,
+        behave: Behaviour | None = None,
+    ) -> None:
+        super().__init__(behave, is_paid=True)
         self._broken = broken
 
-    async def generate(self, order: Order, report: Report) -> list[Picture]:
-        pictures = await super().generate(order, report)
+    async def generate(self, order: Order, call: Call) -> list[Picture]:
+        pictures = await super().generate(order, call)
         return [
             Picture(
                 data=b"no picture" if self._broken(index) else picture.data,
@@ -53,9 +103,70 @@ class Paid(FakeProvider):
         return [order.indices for order in self.orders]
 
 
+class Queue(Provider):
+    """A vendor with job ids, whose polls can fail."""
+
+    def __init__(self, failure: JobFailure | None = None, found: str | None = None) -> None:
+        super().__init__("studio")
+        self.failure = failure
+        self.submitted: list[str] = []
+        self.taken_up: list[str] = []
+        self.cancelled: list[str] = []
+        self._found = found
+
+    async def generate(self, order: Order, call: Call) -> list[Picture]:
+        if call.ticket is None:
+            await call.sending()
+            self.submitted.append(f"t-{len(self.submitted)}")
+            await call.submitted(self.submitted[-1])
+        else:
+            self.taken_up.append(call.ticket)
+        if self.failure:
+            raise self.failure
+        return [Picture(data=png(64, 48), seed=None, cost_usd=0.0) for _ in order.indices]
+
+    async def find(self, order: Order, key: str, sent_at: datetime) -> str | None:
+        return self._found
+
+    async def cancel(self, ticket: str) -> None:
+        self.cancelled.append(ticket)
+
+
+def raising(failure: JobFailure) -> Callable[[Order, Report], Awaitable[None]]:
+    async def behave(order: Order, report: Report) -> None:
+        raise failure
+
+    return behave
+
+
+def renderer_of(store: ObjectStore, provider: Provider, till: Till | None = None) -> Renderer:
+    references = References(store, frozenset())
+    return Renderer({"studio": provider}, store, references, Cashier(till or Till(), Ledger(store)))
+
+
+async def render(
+    store: ObjectStore,
+    provider: Provider,
+    journal: InMemoryJournal | None = None,
+    *,
+    till: Till | None = None,
+    order: RenderOrder = ORDER,
+) -> Rendered:
+    return await renderer_of(store, provider, till).render(order, journal or InMemoryJournal())
+
+
+async def billed(store: ObjectStore) -> list[tuple[str, float | None, Billed]]:
+    """The bill's entries."""
+    found = []
+    for key in await store.keys(COSTS):
+        entry = CostEntry.model_validate_json(await store.get(key))
+        found.append((entry.key, entry.amount_usd, entry.billed))
+    return found
+
+
 class TestRender:
     async def test_the_originals_are_stored_untouched(self, store: ObjectStore) -> None:
-        rendered = await Renderer({"studio": FakeProvider()}, store).render(ORDER, nothing)
+        rendered = await render(store, FakeProvider())
         assert [original.key for original in rendered.originals] == [
             original_key("img_1", "token", index) for index in range(3)
         ]
@@ -70,8 +181,8 @@ class TestRender:
         self, store: ObjectStore
     ) -> None:
         provider = Paid()
-        first = await Renderer({"studio": provider}, store).render(ORDER, nothing)
-        again = await Renderer({"studio": provider}, store).render(ORDER, nothing)
+        first = await render(store, provider)
+        again = await render(store, provider)
         assert provider.asked_for == [(0, 1, 2)]
         assert again.originals == first.originals
         assert again.cost_usd == pytest.approx(0.12)
@@ -79,18 +190,18 @@ class TestRender:
     async def test_only_what_is_missing_is_made_again(self, store: ObjectStore) -> None:
         broken = Paid(lambda index: index == 1)
         with pytest.raises(InvalidOutput) as failed:
-            await Renderer({"studio": broken}, store).render(ORDER, nothing)
+            await render(store, broken)
         assert failed.value.billed is Billed.YES
         whole = Paid()
-        rendered = await Renderer({"studio": whole}, store).render(ORDER, nothing)
-        assert whole.asked_for == [(1, 2)]
+        rendered = await render(store, whole)
+        assert whole.asked_for == [(1,)]
         assert [original.seed for original in rendered.originals] == [5, 6, 7]
         assert rendered.cost_usd == pytest.approx(0.12)
 
     async def test_a_picture_that_arrived_in_part_is_made_again(self, store: ObjectStore) -> None:
         await store.put(original_key("img_1", "token", 0), png(64, 48)[:60], "application/x")
         provider = Paid()
-        await Renderer({"studio": provider}, store).render(ORDER, nothing)
+        await render(store, provider)
         assert provider.asked_for == [(0, 1, 2)]
 
     async def test_a_picture_whose_note_is_lost_is_kept_at_an_unknown_cost(
@@ -98,28 +209,28 @@ class TestRender:
     ) -> None:
         await store.put(original_key("img_1", "token", 0), png(64, 48), "application/x")
         provider = Paid()
-        rendered = await Renderer({"studio": provider}, store).render(ORDER, nothing)
+        rendered = await render(store, provider)
         assert provider.asked_for == [(1, 2)]
         assert rendered.cost_usd is None
 
     async def test_what_costs_nothing_is_made_again(self, store: ObjectStore) -> None:
         provider = FakeProvider()
         for _ in range(2):
-            await Renderer({"studio": provider}, store).render(ORDER, nothing)
+            await render(store, provider)
         assert len(provider.orders) == 2
 
     async def test_another_job_shares_nothing(self, store: ObjectStore) -> None:
         provider = Paid()
         other = ORDER.model_copy(update={"job_id": "img_2"})
-        await Renderer({"studio": provider}, store).render(ORDER, nothing)
-        await Renderer({"studio": provider}, store).render(other, nothing)
+        await render(store, provider)
+        await render(store, provider, order=other)
         assert len(provider.orders) == 2
 
     async def test_bytes_that_are_no_picture_are_not_stored(self, store: ObjectStore) -> None:
         with pytest.raises(InvalidOutput):
-            await Renderer({"studio": Paid(lambda index: True)}, store).render(ORDER, nothing)
+            await render(store, Paid(lambda index: True))
         provider = Paid()
-        await Renderer({"studio": provider}, store).render(ORDER, nothing)
+        await render(store, provider)
         assert provider.asked_for == [(0, 1, 2)]
 
     async def test_a_providers_failure_is_passed_on(self, store: ObjectStore) -> None:
@@ -127,13 +238,167 @@ class TestRender:
             raise ProviderUnavailable("down", provider="studio")
 
         with pytest.raises(ProviderUnavailable):
-            await Renderer({"studio": FakeProvider(fail)}, store).render(ORDER, nothing)
+            await render(store, FakeProvider(fail))
 
     async def test_what_the_provider_reports_is_passed_on(self, store: ObjectStore) -> None:
-        heard: list[float] = []
-
         async def tell(order: Order, report: Report) -> None:
             report(0.25)
 
-        await Renderer({"studio": FakeProvider(tell)}, store).render(ORDER, heard.append)
-        assert heard == [0.25]
+        journal = Remembering()
+        await render(store, FakeProvider(tell), journal)
+        assert journal.shares == [0.25]
+
+
+class TestMoney:
+    async def test_it_is_reserved_before_and_settled_after(self, store: ObjectStore) -> None:
+        till = Till()
+        await render(store, Paid(), till=till)
+        assert till.story == ["reserve img_1.studio.0.0 0.15", "settle img_1.studio.0.0 0.12"]
+        assert await billed(store) == [("img_1.studio.0.0", 0.12, Billed.YES)]
+
+    async def test_a_budget_that_is_spent_sends_nothing(self, store: ObjectStore) -> None:
+        provider = Paid()
+        with pytest.raises(BudgetSpent):
+            await render(store, provider, till=Till(is_empty=True))
+        assert provider.orders == []
+        assert await billed(store) == []
+
+    @pytest.mark.parametrize(
+        ("failure", "settled", "entered"),
+        [
+            (ProviderUnavailable("down"), "0.0", []),
+            (ContentRejected("no", billed=Billed.YES), "0.15", [0.15]),
+            (OutcomeUnknown("lost", billed=Billed.UNKNOWN), "None", [None]),
+        ],
+    )
+    async def test_a_call_that_failed_is_settled_at_what_it_cost(
+        self, store: ObjectStore, failure: JobFailure, settled: str, entered: list[float | None]
+    ) -> None:
+        till, journal = Till(), InMemoryJournal()
+        with pytest.raises(type(failure)):
+            await render(store, Paid(behave=raising(failure)), journal, till=till)
+        assert till.story[-1] == f"settle img_1.studio.0.0 {settled}"
+        assert [amount for _, amount, _ in await billed(store)] == entered
+        assert journal.call is None
+
+    async def test_a_crash_before_the_settlement_is_made_good(self, store: ObjectStore) -> None:
+        await render(store, Paid())
+        journal, till = InMemoryJournal(), Till()
+        journal.call = PaidCall(key="img_1.studio.0.0", first_index=0, sent_at=NOW)
+        provider = Paid()
+        await render(store, provider, journal, till=till)
+        assert provider.orders == []
+        assert till.story == ["settle img_1.studio.0.0 0.12"]
+        assert journal.call is None
+
+    async def test_a_model_that_makes_one_at_a_time_is_called_for_each(
+        self, store: ObjectStore
+    ) -> None:
+        provider, till = Paid(), Till()
+        single = ORDER.target.model_copy(update={"images_per_call": None})
+        await render(store, provider, till=till, order=ORDER.model_copy(update={"target": single}))
+        assert provider.asked_for == [(0,), (1,), (2,)]
+        assert len(till.story) == 6
+
+
+class TestCrash:
+    """What an attempt finds that follows a process that died."""
+
+    async def test_a_call_whose_answer_was_lost_is_unknown_and_then_made_anew(
+        self, store: ObjectStore
+    ) -> None:
+        journal, till, provider = InMemoryJournal(), Till(), Paid()
+        journal.call = PaidCall(key="img_1.studio.0.0", first_index=0, sent_at=NOW)
+        with pytest.raises(OutcomeUnknown) as unknown:
+            await render(store, provider, journal, till=till)
+        assert unknown.value.billed is Billed.UNKNOWN
+        assert provider.orders == []
+        assert journal.call is None
+        assert till.story == ["settle img_1.studio.0.0 None"]
+        assert await billed(store) == [("img_1.studio.0.0", None, Billed.UNKNOWN)]
+        await render(store, provider, journal)
+        assert provider.asked_for == [(0, 1, 2)]
+
+    async def test_a_ticket_is_taken_up_and_nothing_is_submitted(self, store: ObjectStore) -> None:
+        journal, till, queue = InMemoryJournal(), Till(), Queue()
+        journal.call = PaidCall(key="k", first_index=0, sent_at=NOW, ticket="t-1")
+        rendered = await render(store, queue, journal, till=till)
+        assert queue.submitted == []
+        assert len(rendered.originals) == 3
+        assert till.story == ["settle k 0.0"]
+
+    async def test_a_lost_submission_that_the_vendor_finds_is_taken_up(
+        self, store: ObjectStore
+    ) -> None:
+        journal, queue = InMemoryJournal(), Queue(found="t-7")
+        journal.call = PaidCall(key="k", first_index=0, sent_at=NOW)
+        await render(store, queue, journal)
+        assert queue.submitted == []
+        assert queue.taken_up == ["t-7"]
+
+    async def test_a_lost_submission_that_never_arrived_is_made(self, store: ObjectStore) -> None:
+        journal, queue = InMemoryJournal(), Queue()
+        journal.call = PaidCall(key="k", first_index=0, sent_at=NOW)
+        await render(store, queue, journal)
+        assert len(queue.submitted) == 1
+
+    async def test_looking_in_vain_keeps_the_ticket(self, store: ObjectStore) -> None:
+        journal, till = InMemoryJournal(), Till()
+        queue = Queue(failure=ProviderUnavailable("down"))
+        with pytest.raises(ProviderUnavailable):
+            await render(store, queue, journal, till=till)
+        assert journal.call
+        assert journal.call.ticket == "t-0"
+        assert [line.split()[0] for line in till.story] == ["reserve"]
+        queue.failure = None
+        await render(store, queue, journal, till=till)
+        assert len(queue.submitted) == 1
+        assert journal.call is None
+
+    async def test_a_submission_that_the_vendor_failed_at_is_over(self, store: ObjectStore) -> None:
+        journal, queue = InMemoryJournal(), Queue(failure=GenerationFailed("GPU fell off"))
+        with pytest.raises(GenerationFailed):
+            await render(store, queue, journal)
+        assert journal.call is None
+
+    async def test_half_of_a_call_in_the_store_is_completed_by_its_ticket(
+        self, store: ObjectStore
+    ) -> None:
+        await store.put(original_key("img_1", "token", 0), png(64, 48), "application/x")
+        journal, queue = InMemoryJournal(), Queue()
+        journal.call = PaidCall(key="k", first_index=0, sent_at=NOW, ticket="t-1")
+        rendered = await render(store, queue, journal)
+        assert queue.submitted == []
+        assert len(rendered.originals) == 3
+
+
+class TestCallingOff:
+    async def test_what_was_not_sent_is_not_waited_for(self, store: ObjectStore) -> None:
+        renderer = renderer_of(store, Paid())
+        assert not await renderer.call_off(ORDER, InMemoryJournal())
+
+    async def test_what_was_sent_is_and_the_vendor_is_asked_to_stop(
+        self, store: ObjectStore
+    ) -> None:
+        queue, journal = Queue(), InMemoryJournal()
+        journal.call = PaidCall(key="k", first_index=0, sent_at=NOW, ticket="t-1")
+        assert await renderer_of(store, queue).call_off(ORDER, journal)
+        assert queue.cancelled == ["t-1"]
+        assert journal.cancel_too_late
+
+    async def test_no_call_begins_after_it(self, store: ObjectStore) -> None:
+        journal, provider = InMemoryJournal(), Paid()
+        journal.is_called_off = True
+        with pytest.raises(Cancelled):
+            await render(store, provider, journal)
+        assert await billed(store) == []
+
+
+class TestReferences:
+    async def test_the_provider_is_given_the_draft(self, store: ObjectStore) -> None:
+        await store.put("assets/draft", png(32, 32), "application/x")
+        provider = Paid()
+        spec = ORDER.spec.model_copy(update={"reference_key": "assets/draft"})
+        await render(store, provider, order=ORDER.model_copy(update={"spec": spec}))
+        (reference,) = provider.orders[0].references
+        assert (reference.data, reference.is_draft) == (png(32, 32), True)

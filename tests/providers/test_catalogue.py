@@ -21,7 +21,7 @@ defaults = { draft = "quick", standard = "quick", high = "fine", ultra = "fine" 
 
 [providers.acme.models.quick]
 expected_seconds = { draft = 1.5, standard = 2, high = 3, ultra = 4 }
-price_usd = 0.003
+price = { per_image_usd = 0.003, source = "the test", date = 2026-11-23 }
 
 [providers.acme.models.fine]
 expected_seconds = { draft = 9, standard = 9, high = 9, ultra = 9 }
@@ -47,47 +47,74 @@ def with_today(text: str, today: date) -> Catalogue:
 
 
 def spec(**more: Any) -> ImageSpec:
-    facts = {"width_px": 512, "height_px": 512, **more}
-    return ImageSpec(prompt="sea", quality=Quality.HIGH, seed=1, **facts)
+    facts = {"width_px": 512, "height_px": 512, "quality": Quality.HIGH, **more}
+    return ImageSpec(prompt="sea", seed=1, **facts)
 
 
 class TestBuiltIn:
     def test_the_studio_makes_every_size_of_every_quality(self, config: Path) -> None:
         known = load_catalogue(config)
         for quality in Quality:
-            target = known.target("studio", None, quality)
-            assert target.price_usd == 0
-            assert target.expected_seconds > 0
             for ratio in AspectRatio:
                 width, height = size_for(quality, ratio)
-                known.check(target, spec(width_px=width, height_px=height))
+                wanted = spec(width_px=width, height_px=height, quality=quality)
+                target = known.target("studio", None, wanted)
+                assert target.price_usd == 0
+                assert target.expected_seconds > 0
+                assert target.width_px is None
 
     def test_every_default_is_a_model_and_every_price_has_its_source(self, config: Path) -> None:
         known = load_catalogue(config)
-        assert known.default_provider in known.providers
+        for quality in Quality:
+            assert known.default_provider(quality) in known.providers
         for entry in known.providers.values():
             assert set(entry.defaults) == set(Quality)
-            assert set(entry.defaults.values()) <= set(entry.models)
             for model in entry.models.values():
                 assert set(model.expected_seconds) == set(Quality)
-                assert model.price_usd is None or (model.price_source and model.price_date)
+
+    def test_every_default_is_alive_today(self, config: Path) -> None:
+        known = load_catalogue(config)
+        for provider in known.providers:
+            for quality in Quality:
+                known.target(provider, None, spec(quality=quality, aspect_ratio="1:1"))
+
+    def test_every_default_makes_every_ratio_of_its_quality(self, config: Path) -> None:
+        known = load_catalogue(config)
+        for provider in known.providers:
+            for quality in Quality:
+                for ratio in AspectRatio:
+                    width, height = size_for(quality, ratio)
+                    known.target(
+                        provider,
+                        None,
+                        spec(width_px=width, height_px=height, quality=quality, aspect_ratio=ratio),
+                    )
+
+    def test_a_successor_is_a_model_that_lives_on(self, config: Path) -> None:
+        known = load_catalogue(config)
+        for name, entry in known.providers.items():
+            for model in entry.models.values():
+                if model.successor is not None:
+                    successor = known.find(name, model.successor)
+                    assert successor
+                    assert successor.shutdown_on is None
 
 
 class TestOverlay:
     def test_a_file_adds_providers(self, config: Path) -> None:
         known = overlaid(config, VENDOR)
-        target = known.target("acme", None, Quality.DRAFT)
+        target = known.target("acme", None, spec(quality=Quality.DRAFT))
         assert (target.model, target.price_usd, target.expected_seconds) == ("quick", 0.003, 1.5)
-        assert known.target("studio", None, Quality.DRAFT).model == "studio-1"
+        assert known.target("studio", None, spec()).model == "studio-1"
 
     def test_a_file_overrides_one_value_and_leaves_the_rest(self, config: Path) -> None:
         before = load_catalogue(config).providers["studio"].models["studio-1"]
-        known = overlaid(config, "[providers.studio.models.studio-1]\nmax_images = 2")
+        known = overlaid(config, "[providers.studio.models.studio-1]\nreferences = 2")
         after = known.providers["studio"].models["studio-1"]
-        assert after == before.model_copy(update={"max_images": 2})
+        assert after == before.model_copy(update={"references": 2})
 
     def test_a_price_that_is_not_given_is_unknown_not_nothing(self, config: Path) -> None:
-        assert overlaid(config, VENDOR).target("acme", "fine", Quality.DRAFT).price_usd is None
+        assert overlaid(config, VENDOR).target("acme", "fine", spec()).price_usd is None
 
     @pytest.mark.parametrize(
         ("text", "where"),
@@ -98,9 +125,21 @@ class TestOverlay:
             ("[providers.new]\ntitle = 'New'", "providers.new"),
             ("providers = 'none'", "providers"),
             ("[defaults]\nprovider = 'nobody'", "defaults.provider"),
+            ("[budget]\namount_usd = 1", "budget"),
+            ("[providers.'A b']\ntitle = 'x'", "providers"),
             ("[providers.studio.defaults]\nhigh = 'studio-9'", "studio"),
         ],
-        ids=["syntax", "typo", "type", "incomplete", "shape", "default", "default-model"],
+        ids=[
+            "syntax",
+            "typo",
+            "type",
+            "incomplete",
+            "shape",
+            "default",
+            "unknown-table",
+            "name",
+            "default-model",
+        ],
     )
     def test_a_file_that_is_wrong_is_named_with_the_place(
         self, config: Path, text: str, where: str
@@ -119,34 +158,36 @@ class TestOverlay:
 class TestTarget:
     def test_a_model_works_until_its_last_day(self) -> None:
         known = with_today(VENDOR, date(2026, 11, 30))
-        assert known.target("acme", None, Quality.HIGH).model == "fine"
+        assert known.target("acme", None, spec()).model == "fine"
 
     @pytest.mark.parametrize("today", [SHUTDOWN, date(2027, 1, 1)])
     def test_a_model_that_is_shut_down_is_refused_with_its_successor(self, today: date) -> None:
         with pytest.raises(ModelShutDown) as refused:
-            with_today(VENDOR, today).target("acme", None, Quality.HIGH)
+            with_today(VENDOR, today).target("acme", None, spec())
         assert "2026-12-01" in refused.value.message
         assert "'finer'" in refused.value.message
         assert refused.value.errors == [("model", "shut down")]
 
     def test_an_unknown_provider_is_refused_with_those_there_are(self) -> None:
-        with pytest.raises(ProviderNotConfigured, match="acme, studio"):
-            with_today(VENDOR, SHUTDOWN).target("nobody", None, Quality.HIGH)
+        with pytest.raises(ProviderNotConfigured, match="acme, .*, studio"):
+            with_today(VENDOR, SHUTDOWN).target("nobody", None, spec())
 
     def test_an_unknown_model_is_refused_with_those_there_are(self) -> None:
         with pytest.raises(InvalidRequest, match="fine, quick"):
-            with_today(VENDOR, SHUTDOWN).target("acme", "slow", Quality.HIGH)
+            with_today(VENDOR, SHUTDOWN).target("acme", "slow", spec())
 
 
 class TestCheck:
     @pytest.mark.parametrize(
         ("wished", "fields"),
         [
-            ({"num_images": 2}, ["num_images"]),
             ({"reference_image_url": "https://example.com/a.png"}, ["reference_image_url"]),
             ({"width_px": 2049}, ["width"]),
             ({"height_px": 2049}, ["width"]),
-            ({"width_px": 2048, "height_px": 2048, "num_images": 3}, ["num_images"]),
+            (
+                {"width_px": 2049, "reference_image_url": "https://example.com/a.png"},
+                ["width", "reference_image_url"],
+            ),
         ],
     )
     def test_what_a_model_cannot_do_is_named(
@@ -154,6 +195,6 @@ class TestCheck:
     ) -> None:
         known = with_today(VENDOR, date(2026, 1, 1))
         with pytest.raises(CapabilityMissing) as refused:
-            known.check(known.target("acme", "quick", Quality.HIGH), spec(**wished))
+            known.target("acme", "quick", spec(**wished))
         assert [field for field, _ in refused.value.errors] == fields
         assert refused.value.message.startswith("acme/quick ")

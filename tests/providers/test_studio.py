@@ -8,11 +8,12 @@ import pytest
 from PIL import Image
 
 from domain.jobs import ImageSpec
-from domain.sizes import Quality
+from domain.sizes import Quality, Size
 from providers.base import Order
-from providers.registry import build_providers
+from providers.registry import build_roster
 from providers.studio.provider import Studio
-from settings import Settings
+from tests.fakes import FakeCall
+from tests.providers.vendors import CATALOGUE
 
 
 def order(*indices: int, seed: int = 7, width_px: int = 96, height_px: int = 64) -> Order:
@@ -24,16 +25,12 @@ def order(*indices: int, seed: int = 7, width_px: int = 96, height_px: int = 64)
         seed=seed,
         num_images=max(indices) + 1,
     )
-    return Order(spec=spec, model="studio-1", indices=indices)
-
-
-def nothing(share: float) -> None:
-    """Nobody listens."""
+    return Order(spec, "studio-1", indices, Size(width_px, height_px))
 
 
 class TestGenerate:
     async def test_the_pictures_have_the_size_and_seeds_that_were_asked_for(self) -> None:
-        pictures = await Studio(2).generate(order(0, 1, 2), nothing)
+        pictures = await Studio(2).generate(order(0, 1, 2), FakeCall())
         assert [picture.seed for picture in pictures] == [7, 8, 9]
         assert {picture.cost_usd for picture in pictures} == {0.0}
         for picture in pictures:
@@ -42,17 +39,18 @@ class TestGenerate:
         assert len({picture.data for picture in pictures}) == 3
 
     async def test_the_same_seed_gives_the_same_picture(self) -> None:
-        (first,) = await Studio(1).generate(order(0, seed=8), nothing)
-        _, second = await Studio(2).generate(order(0, 1, seed=7), nothing)
+        (first,) = await Studio(1).generate(order(0, seed=8), FakeCall())
+        _, second = await Studio(2).generate(order(0, 1, seed=7), FakeCall())
         assert first.data == second.data
 
     async def test_seeds_start_over_at_the_end(self) -> None:
-        pictures = await Studio(1).generate(order(0, 1, seed=2**32 - 1), nothing)
+        pictures = await Studio(1).generate(order(0, 1, seed=2**32 - 1), FakeCall())
         assert [picture.seed for picture in pictures] == [2**32 - 1, 0]
 
     async def test_it_reports_how_far_it_is_and_never_goes_back(self) -> None:
-        heard: list[float] = []
-        await Studio(1).generate(order(0, 1), heard.append)
+        call = FakeCall()
+        await Studio(1).generate(order(0, 1), call)
+        heard = call.shares
         assert heard == sorted(heard)
         assert heard[-1] == pytest.approx(1)
         assert 0 < heard[0] < 0.5
@@ -61,25 +59,26 @@ class TestGenerate:
     async def test_a_cancelled_drawing_stops_on_its_thread(self) -> None:
         loop, began = asyncio.get_running_loop(), asyncio.Event()
         may_go_on = Event()
-        heard: list[float] = []
 
-        def report(share: float) -> None:
-            heard.append(share)
-            loop.call_soon_threadsafe(began.set)
-            may_go_on.wait()
+        class Waiting(FakeCall):
+            def report(self, share: float) -> None:
+                super().report(share)
+                loop.call_soon_threadsafe(began.set)
+                may_go_on.wait()
 
+        call = Waiting()
         studio = Studio(1)
-        drawing = asyncio.create_task(studio.generate(order(0), report))
+        drawing = asyncio.create_task(studio.generate(order(0), call))
         await began.wait()
         drawing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await drawing
         may_go_on.set()
-        await studio.generate(order(0), nothing)
-        assert len(heard) == 1
+        await studio.generate(order(0), FakeCall())
+        assert len(call.shares) == 1
 
 
-def test_the_studio_is_always_configured(settings: Settings) -> None:
-    providers = build_providers(settings)
+def test_the_studio_is_always_configured() -> None:
+    providers = build_roster(CATALOGUE, {}, studio_concurrency=1).providers
     assert isinstance(providers["studio"], Studio)
     assert not providers["studio"].is_paid

@@ -73,7 +73,7 @@ class TestGenerateAsync:
         async with serve(stand_in=False) as api:
             answer = await api.post("/generate-async", small(provider="stability_ai"))
         body = problem(answer, 422, "provider_not_configured")
-        assert body["errors"] == [{"field": "provider", "message": "not configured"}]
+        assert body["errors"] == [{"field": "provider", "message": "set STABILITY_API_KEY"}]
 
     async def test_an_unknown_model_is_refused_with_those_there_are(self, door: Caller) -> None:
         answer = await door.post("/generate-async", small(provider="studio", model="studio-9"))
