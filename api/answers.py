@@ -10,6 +10,7 @@ from api.schemas import (
     AttemptAnswer,
     BatchJobAnswer,
     BatchStatusAnswer,
+    Cancellation,
     CostAnswer,
     ErrorAnswer,
     ImageAnswer,
@@ -92,6 +93,7 @@ def job_answer(
         draft_job_id=card.draft_job_id,
         attempts=[_attempt(attempt) for attempt in state.attempts],
         error=_error(state.error) if state.error else None,
+        cancellation=Cancellation.TOO_LATE if state.cancel_too_late else None,
         cost=_cost(state.result.cost_usd) if state.result else None,
         links=at.job_links(snapshot.job_id, state),
     )

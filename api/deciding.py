@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from api.budgets import BudgetDesk
 from api.engine_room import EngineRoom, NotKnown
 from api.reading import Reader
 from api.schemas import DecisionOutcome
@@ -19,7 +20,7 @@ from domain.errors import (
     StorageUnavailable,
 )
 from domain.ids import batch_item, final_id, item_id, new_asset_token, revision_id
-from domain.jobs import JobStatus
+from domain.jobs import JobRequest, JobStatus
 from domain.renders import SuccessorOrder
 from domain.reviews import Approval, Decision, FinalChoices, Rejection, ReviewState, Revision
 from pipeline.planning import Planner
@@ -32,22 +33,29 @@ class Decisions:
     """What editors decide of drafts, and what callers cancel."""
 
     def __init__(
-        self, engine: EngineRoom, reader: Reader, archive: Archive, planner: Planner
+        self,
+        engine: EngineRoom,
+        reader: Reader,
+        archive: Archive,
+        planner: Planner,
+        budgets: BudgetDesk,
     ) -> None:
         self._engine = engine
         self._reader = reader
         self._archive = archive
         self._planner = planner
+        self._budgets = budgets
 
     async def approve(self, job_id: str, approval: Approval) -> str:
         """Approve a draft; returns the final's id, the same for every approval of it.
 
-        Raises `NotReviewable`, `JobNotFound`, `EngineAway`, and the planner's refusals.
+        Raises `NotReviewable`, `JobNotFound`, `EngineAway`, `BudgetExhausted`, and the planner's
+        refusals.
         """
         snapshot = await self._reader.job(job_id, fresh=True)
         if not _is_approved(snapshot):
             _check_reviewable(snapshot)
-            await self._check_plan(job_id, approval.final or FinalChoices())
+            await self._check_plans([job_id], approval.final or FinalChoices())
             await self._decide(job_id, approval, _is_approved)
         return final_id(job_id)
 
@@ -65,7 +73,7 @@ class Decisions:
         if not is_so(snapshot):
             _check_reviewable(snapshot)
             if rejection.revise:
-                await self._check_plan(job_id, rejection.revise)
+                await self._check_plans([job_id], rejection.revise)
             await self._decide(job_id, rejection, is_so)
         return next_round
 
@@ -78,8 +86,10 @@ class Decisions:
         outcomes = [_outcome(batch, job_id, decision) for job_id in chosen]
         decided = [o.job_id for o in outcomes if o.outcome in ("approved", "rejected")]
         wanted = decision.final if isinstance(decision, Approval) else decision.revise
+        if wanted is None and isinstance(decision, Approval) and self._budgets.is_open:
+            wanted = FinalChoices()
         if wanted is not None:
-            await asyncio.gather(*(self._check_plan(job_id, wanted) for job_id in decided))
+            await self._check_plans(decided, wanted)
         if decided:
             await self._signal_batch(batch, decided, decision)
         return outcomes
@@ -110,14 +120,19 @@ class Decisions:
             return await self._reader.batch(batch_id, fresh=True)
         return await self._reader.batch(batch_id, fresh=True)
 
-    async def _check_plan(self, job_id: str, wanted: FinalChoices | Revision) -> None:
-        """Refuse now what the workflow would refuse, where the record is at hand."""
+    async def _check_plans(self, job_ids: list[str], wanted: FinalChoices | Revision) -> None:
+        """Refuse now what the workflows or the budgets would refuse."""
+        planned = await asyncio.gather(*(self._plan(job_id, wanted) for job_id in job_ids))
+        await self._budgets.admit([request for request in planned if request is not None])
+
+    async def _plan(self, job_id: str, wanted: FinalChoices | Revision) -> JobRequest | None:
+        """What the workflow will plan, where the record is at hand."""
         try:
             record = await self._archive.read_job(job_id)
         except StorageUnavailable:
-            return
+            return None
         if record is None or record.state.result is None:
-            return
+            return None
         draft = SuccessorOrder(
             job_id=job_id,
             asset_token=new_asset_token(),
@@ -127,9 +142,8 @@ class Decisions:
             model=record.state.result.model,
         )
         if isinstance(wanted, Revision):
-            self._planner.revision(draft, wanted)
-        else:
-            self._planner.final(draft, wanted)
+            return self._planner.revision(draft, wanted)
+        return self._planner.final(draft, wanted)
 
     async def _decide(
         self, job_id: str, decision: Decision, is_so: Callable[[JobSnapshot], bool]

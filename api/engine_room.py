@@ -20,12 +20,15 @@ from temporalio.client import (
     WorkflowFailureError,
     WorkflowHandle,
     WorkflowQueryFailedError,
+    WorkflowQueryRejectedError,
 )
+from temporalio.common import QueryRejectCondition
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from domain import names
 from domain.batches import BatchRequest, Milestone
+from domain.budgets import Books
 from domain.errors import EngineAway, InternalFailure, QueueUnavailable
 from domain.jobs import JobRequest, JobState, JobStatus
 from domain.reviews import ReviewState
@@ -39,6 +42,8 @@ _START_SECONDS = 2.0
 _CALL_SECONDS = 1.5
 _QUERY_SECONDS = 1.0
 _QUERIES_AT_ONCE = 24
+_BOOKS_SECONDS = 0.7
+"""Asked before a start; both together must answer within three seconds."""
 _RECONNECT_SECONDS = 2.0
 _POLLER_SEEN = timedelta(seconds=75)
 """A poll lasts a minute; the engine lists who polled for five."""
@@ -113,6 +118,25 @@ class EngineRoom:
                 self._no_worker_until = loop.time() + _RECONNECT_SECONDS
                 raise NoAnswer from error
         return answer
+
+    async def books(self, budget_id: str) -> Books | None:
+        """The books of a budget, None where it was never used; raises `NoAnswer` as `query`."""
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._no_worker_until:
+            raise NoAnswer
+        query = self._handle(budget_id).query(
+            "status", result_type=Books, reject_condition=QueryRejectCondition.NOT_OPEN
+        )
+        try:
+            books: Books = await asyncio.wait_for(query, _BOOKS_SECONDS)
+        except WorkflowQueryRejectedError:
+            return None
+        except (RPCError, TimeoutError, RuntimeError, WorkflowQueryFailedError) as error:
+            if isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND:
+                return None
+            self._no_worker_until = loop.time() + _RECONNECT_SECONDS
+            raise NoAnswer from error
+        return books
 
     async def result(self, workflow_id: str, result_type: type[T]) -> T:
         """The result of a workflow that completed."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
@@ -275,6 +276,13 @@ class LinksAnswer(BaseModel):
     reject: Maybe[str]
 
 
+class Cancellation(StrEnum):
+    """What came of a cancel that did not end the job."""
+
+    TOO_LATE = "too_late"
+    """The image was paid for by then, or may have been; it is kept."""
+
+
 class ImageJobStatusResponse(BaseModel):
     """A job, as pollers see it."""
 
@@ -302,6 +310,7 @@ class ImageJobStatusResponse(BaseModel):
     draft_job_id: Maybe[str]
     attempts: list[AttemptAnswer]
     error: Maybe[ErrorAnswer]
+    cancellation: Maybe[Cancellation]
     cost: Maybe[CostAnswer]
     links: LinksAnswer
 

@@ -9,10 +9,14 @@ from fastapi import Depends, Request
 from temporalio.client import Client
 
 from api.answers import Addresses
+from api.billing import Billing
+from api.budgets import BudgetDesk
 from api.deciding import Decisions
 from api.engine_room import EngineRoom
 from api.estimates import Estimates
 from api.health import HealthCheck
+from api.offering import Offering
+from api.quoting import Quotes
 from api.reading import Reader
 from api.submitting import InlineRunner, Submissions
 from pipeline.developing import Developer
@@ -20,7 +24,7 @@ from pipeline.paying import Cashier
 from pipeline.planning import Planner
 from pipeline.references import References
 from pipeline.rendering import Renderer
-from pipeline.spending import NoBudgets
+from pipeline.spending import LockedPurse, load_budgets
 from providers.catalogue import Catalogue
 from providers.registry import Roster
 from settings import Settings
@@ -41,6 +45,9 @@ class Services:
     decisions: Decisions
     estimates: Estimates
     health: HealthCheck
+    quotes: Quotes
+    billing: Billing
+    offering: Offering
 
     @classmethod
     def build(
@@ -52,7 +59,7 @@ class Services:
         roster: Roster,
     ) -> Services:
         """Wire the services; no call is made yet."""
-        archive = Archive(store)
+        archive, ledger = Archive(store), Ledger(store)
         engine = EngineRoom(client)
         reader = Reader(engine, archive, settings.poll_interval_seconds)
         estimates = Estimates(engine)
@@ -63,6 +70,8 @@ class Services:
             stand_in=settings.stand_in,
             review_seconds=settings.review_seconds,
         )
+        budgets = load_budgets(settings.config)
+        desk = BudgetDesk(engine, budgets)
         submissions = Submissions(
             engine,
             planner,
@@ -74,10 +83,11 @@ class Services:
                     roster.providers,
                     store,
                     References(store, settings.reference_hosts),
-                    Cashier(NoBudgets(), Ledger(store)),
+                    Cashier(LockedPurse(budgets), ledger),
                 ),
                 Developer(store, archive, planner),
             ),
+            desk,
             batch_concurrency=settings.batch_concurrency,
             takes_webhooks=settings.webhook_secret is not None,
         )
@@ -87,9 +97,12 @@ class Services:
             store=store,
             reader=reader,
             submissions=submissions,
-            decisions=Decisions(engine, reader, archive, planner),
+            decisions=Decisions(engine, reader, archive, planner, desk),
             estimates=estimates,
             health=HealthCheck(engine, store),
+            quotes=Quotes(planner, estimates, settings.batch_concurrency),
+            billing=Billing(ledger, desk),
+            offering=Offering(catalogue, roster),
         )
 
     def addresses(self, request: Request) -> Addresses:

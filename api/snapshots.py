@@ -89,6 +89,7 @@ async def _rendering(
         progress_percentage=progress.progress_percentage if progress else PROGRESS_GENERATING,
         started_at=started_at,
         attempts=progress.attempts if progress else [],
+        cancel_too_late=progress.cancel_too_late if progress else None,
     )
 
 

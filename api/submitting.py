@@ -6,6 +6,7 @@ import asyncio
 import logging
 from datetime import UTC, datetime
 
+from api.budgets import BudgetDesk
 from api.engine_room import EngineRoom
 from api.estimates import Estimates
 from api.reading import Reader
@@ -46,6 +47,7 @@ class Submissions:
         reader: Reader,
         estimates: Estimates,
         inline: InlineRunner,
+        budgets: BudgetDesk,
         *,
         batch_concurrency: int,
         takes_webhooks: bool,
@@ -56,6 +58,7 @@ class Submissions:
         self._reader = reader
         self._estimates = estimates
         self._inline = inline
+        self._budgets = budgets
         self._batch_concurrency = batch_concurrency
         self._takes_webhooks = takes_webhooks
 
@@ -63,7 +66,7 @@ class Submissions:
         self, body: ImageRequest, blog_id: str | None, blog_job_id: str | None
     ) -> tuple[str, JobRequest, int]:
         """Start a job; returns its id, its request and the whole seconds it is expected to take."""
-        request = self._request(body, blog_id, blog_job_id)
+        request = await self._request(body, blog_id, blog_job_id)
         job_id = new_job_id()
         await self._engine.start_job(job_id, request)
         first = request.targets[0]
@@ -89,6 +92,7 @@ class Submissions:
             except InvalidRequest as refused:
                 refused.errors = [(f"images.{index}.{f}", m) for f, m in refused.errors]
                 raise
+        await self._budgets.admit(requests)
         manifest = [request.model_copy(update={"batch_id": batch_id}) for request in requests]
         first = manifest[0]
         request = BatchRequest(
@@ -110,12 +114,17 @@ class Submissions:
     async def generate(
         self, body: ImageRequest, blog_id: str | None, blog_job_id: str | None
     ) -> JobSnapshot:
-        """Start a job and wait for it, or render here when the engine does not take it."""
-        request = self._request(body, blog_id, blog_job_id)
+        """Start a job and wait for it, or render here when the engine does not take it.
+
+        What a budget covers is not rendered here: without the engine no money can be held.
+        """
+        request = await self._request(body, blog_id, blog_job_id)
         job_id = new_job_id()
         try:
             await self._engine.start_job(job_id, request)
         except QueueUnavailable:
+            if self._budgets.holds(request):
+                raise
             logger.warning("the engine is away: rendering in this process")
             return await self._inline.run(new_job_id(), request)
         snapshot = await self._finished(job_id)
@@ -137,11 +146,12 @@ class Submissions:
                     raise
                 await asyncio.sleep(self._reader.interval_seconds)
 
-    def _request(
+    async def _request(
         self, body: ImageRequest, blog_id: str | None, blog_job_id: str | None
     ) -> JobRequest:
         request = self._planner.job(body.wish(blog_id=blog_id, blog_job_id=blog_job_id))
         self._check_webhook(request.webhook_url)
+        await self._budgets.admit([request])
         return request
 
     def _check_webhook(self, url: str | None) -> None:

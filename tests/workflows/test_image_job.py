@@ -192,11 +192,15 @@ class TestReview:
         async with new_worker():
             job = await start_job(client, draft_request)
             state = await state_when(job, JobStatus.COMPLETED)
-            description = await job.describe()
+
+            async def is_listed() -> bool:
+                description = await job.describe()
+                assert description.status is WorkflowExecutionStatus.RUNNING
+                return description.typed_search_attributes.get(names.REVIEW) == "awaiting"
+
+            await eventually(is_listed, "the review can be listed")
         assert state.review is not None
         assert state.review.state is ReviewState.AWAITING
-        assert description.status is WorkflowExecutionStatus.RUNNING
-        assert description.typed_search_attributes.get(names.REVIEW) == "awaiting"
 
     async def test_approval_starts_the_final_with_the_drafts_prompt_and_seed(
         self, client: Client, draft_request: JobRequest, new_worker: WorkerFactory, archive: Archive
