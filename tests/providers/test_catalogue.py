@@ -169,7 +169,7 @@ class TestTarget:
         assert refused.value.errors == [("model", "shut down")]
 
     def test_an_unknown_provider_is_refused_with_those_there_are(self) -> None:
-        with pytest.raises(ProviderNotConfigured, match="acme, .*, studio"):
+        with pytest.raises(ProviderNotConfigured, match=r"acme, .*, studio"):
             with_today(VENDOR, SHUTDOWN).target("nobody", None, spec())
 
     def test_an_unknown_model_is_refused_with_those_there_are(self) -> None:
