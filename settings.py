@@ -70,6 +70,8 @@ class Settings(BaseSettings):
     """What follows a paid call whose answer was never seen: one more try, or the job's end."""
 
     studio_concurrency: int = Field(default_factory=lambda: os.cpu_count() or 2, ge=1)
+    worker_providers: str = ""
+    """Names, comma separated: a worker serves only these providers' queues, and no workflows."""
     drain_seconds: float = Field(default=30.0, ge=0)
     """How long a worker that was asked to stop lets running activities finish."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -101,6 +103,11 @@ class Settings(BaseSettings):
     def reference_hosts(self) -> frozenset[str]:
         """The names in `reference_allow_hosts`."""
         return _listed(self.reference_allow_hosts)
+
+    @property
+    def worker_only(self) -> frozenset[str]:
+        """The names in `worker_providers`."""
+        return _listed(self.worker_providers)
 
     @property
     def s3_url(self) -> str | None:

@@ -80,8 +80,33 @@ def build_workers(
 ) -> list[Worker]:
     """One worker for workflows and common activities, one for each provider's queue.
 
-    With no cached workflows every step is a replay, as tests want it.
+    Where the settings name providers, only one for each of those. With no cached workflows every
+    step is a replay, as tests want it. Raises `CatalogueError`, `SettingsError`.
     """
+    served = _served(settings, roster)
+    hands = _hands(client, settings, store, catalogue, roster, served)
+    if settings.worker_only:
+        return hands
+    return [_story(client, settings, store, catalogue, roster, cached_workflows), *hands]
+
+
+def _served(settings: Settings, roster: Roster) -> list[str]:
+    """The providers whose queues this process polls."""
+    for name in settings.worker_only:
+        if name not in roster.providers:
+            remedy = roster.problems.get(name, "it is not configured here")
+            raise SettingsError(f"DARKROOM_WORKER_PROVIDERS: '{name}' cannot be served: {remedy}")
+    return [name for name in roster.providers if name in (settings.worker_only or roster.providers)]
+
+
+def _story(
+    client: Client,
+    settings: Settings,
+    store: objects.ObjectStore,
+    catalogue: Catalogue,
+    roster: Roster,
+    cached_workflows: int,
+) -> Worker:
     archive = Archive(store)
     planner = Planner(
         catalogue,
@@ -93,9 +118,7 @@ def build_workers(
     develops = DevelopActivities(Developer(store, archive, planner), archive)
     batches = BatchActivities(client, archive)
     plans = PlanActivities(planner)
-    delivers = DeliverActivities(_sender(settings))
-    drain = timedelta(seconds=settings.drain_seconds)
-    story = Worker(
+    return Worker(
         client,
         task_queue=TASK_QUEUE,
         workflows=WORKFLOWS,
@@ -108,21 +131,31 @@ def build_workers(
             BudgetActivities(client).find_idle_jobs,
             plans.plan_final,
             plans.plan_revision,
-            delivers.deliver,
+            DeliverActivities(_sender(settings)).deliver,
         ],
         workflow_runner=SandboxedWorkflowRunner(restrictions=_SANDBOX),
         max_cached_workflows=cached_workflows,
         max_concurrent_activities=_DEVELOPS_AT_ONCE_PER_CORE * (os.cpu_count() or 1),
         sticky_queue_schedule_to_start_timeout=_STICKY_TIMEOUT,
         max_heartbeat_throttle_interval=_HEARTBEAT_THROTTLE,
-        graceful_shutdown_timeout=drain,
+        graceful_shutdown_timeout=timedelta(seconds=settings.drain_seconds),
     )
+
+
+def _hands(
+    client: Client,
+    settings: Settings,
+    store: objects.ObjectStore,
+    catalogue: Catalogue,
+    roster: Roster,
+    served: Iterable[str],
+) -> list[Worker]:
     references = References(store, settings.reference_hosts)
     cashier = Cashier(_purse(client, settings), Ledger(store))
     renders = RenderActivities(
         Renderer(roster.providers, store, references, cashier), settings.on_unknown_outcome
     )
-    hands = [
+    return [
         Worker(
             client,
             task_queue=provider_queue(name),
@@ -130,11 +163,10 @@ def build_workers(
             max_concurrent_activities=_calls_at_once(name, catalogue, settings),
             max_task_queue_activities_per_second=catalogue.providers[name].requests_per_second,
             max_heartbeat_throttle_interval=_HEARTBEAT_THROTTLE,
-            graceful_shutdown_timeout=drain,
+            graceful_shutdown_timeout=timedelta(seconds=settings.drain_seconds),
         )
-        for name in roster.providers
+        for name in served
     ]
-    return [story, *hands]
 
 
 def _purse(client: Client, settings: Settings) -> Purse:

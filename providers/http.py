@@ -6,7 +6,7 @@ No request is ever repeated here: the workflow owns retries.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -33,7 +33,9 @@ CONNECT_SECONDS = 10.0
 POLL_SECONDS = 30.0
 MAX_PICTURE_BYTES = 64 * 1024 * 1024
 
-_BEFORE_SENDING = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+_TRANSPORTS = frozenset({"httpx", "httpx2"})
+"""Modules of the transport's errors: newer SDKs speak through a fork of `httpx`, same names."""
+_BEFORE_SENDING = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})
 _GATEWAY_TIMEOUTS = frozenset({408, 504, 524})
 """A proxy gave up on the vendor, which may still be at work."""
 _QUOTED_CHARACTERS = 300
@@ -56,7 +58,7 @@ class VendorHttp:
         answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
         self.name = name
-        self._secrets = secrets
+        self._secrets = [secret for secret in secrets if secret]
         limits = httpx.Timeout(answer_seconds, connect=CONNECT_SECONDS)
         self._client = httpx.AsyncClient(
             base_url=base_url, headers=dict(headers), timeout=limits, follow_redirects=False
@@ -93,6 +95,8 @@ class VendorHttp:
                     if len(body) > MAX_PICTURE_BYTES:
                         raise self.no_picture("is too large")
                 return bytes(body)
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+            raise self.no_picture("is at no address that can be fetched") from error
         except httpx.HTTPError as error:
             raise self.unavailable(error) from error
 
@@ -106,16 +110,14 @@ class VendorHttp:
 
     def lost(self, error: BaseException) -> JobFailure:
         """What a paid request ended in that got no answer: by the `httpx` error that caused it."""
-        cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, httpx.HTTPError):
-            cause = cause.__cause__ or cause.__context__
-        if isinstance(cause, _BEFORE_SENDING):
+        cause = _transport_error(error)
+        if type(cause).__name__ in _BEFORE_SENDING:
             return self.unavailable(cause)
         return OutcomeUnknown(
             f"{self.name} did not answer a request that may have been paid.",
             provider=self.name,
             billed=Billed.UNKNOWN,
-            context=type(cause or error).__name__,
+            context=type(cause).__name__,
         )
 
     def unavailable(self, error: BaseException) -> ProviderUnavailable:
@@ -169,7 +171,7 @@ class VendorHttp:
 
     def quoted(self, said: str) -> str:
         """A vendor's words, in one line, short, and without our secrets."""
-        for secret in self._secrets:
+        for secret in filter(None, self._secrets):
             said = said.replace(secret, "…")
         line = " ".join(said.split())
         return line if len(line) <= _QUOTED_CHARACTERS else f"{line[: _QUOTED_CHARACTERS - 1]}…"
@@ -188,6 +190,22 @@ class VendorHttp:
             )
         if answer.status_code != 200:
             raise self.no_picture(f"can no longer be fetched ({answer.status_code})")
+
+
+def _transport_error(error: BaseException) -> BaseException:
+    """The transport's error behind an SDK's own, else the error itself."""
+    cause: BaseException | None = error
+    while cause is not None and type(cause).__module__ not in _TRANSPORTS:
+        cause = cause.__cause__ or cause.__context__
+    return cause or error
+
+
+def pauses(first_seconds: float) -> Iterator[float]:
+    """How long to wait between polls, for ever: longer each time, up to five times the first."""
+    pause = first_seconds
+    while True:
+        yield pause
+        pause = min(1.5 * pause, 5 * first_seconds)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import date
 from typing import Any, Self
 
@@ -50,6 +51,14 @@ class Price(Table):
         ]
         known = [part for part in parts if part is not None]
         return round(sum(known), 6) if known else None
+
+    def of_tokens(self, tokens: Mapping[str, int]) -> float | None:
+        """USD for the tokens of an answer, by kind; None where one of them has no rate."""
+        rates = self.tokens_usd or {}
+        used = {kind: count for kind, count in tokens.items() if count}
+        if not used or not used.keys() <= rates.keys():
+            return None
+        return round(sum(count * rates[kind] for kind, count in used.items()) / 1_000_000, 6)
 
 
 class Fit(Table):

@@ -21,6 +21,8 @@ class Connection:
     base_url: str | None
     """Without a trailing slash; None for the vendor's own."""
     api_key: str | None
+    uses_own_auth: bool = False
+    """The SDK finds its credentials by itself, by settings of its own in the environment."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Kind:
     packages: tuple[str, ...] = ()
     extra: str | None = None
     needs_base_url: bool = False
+    own_auth_env: tuple[str, ...] = ()
+    """Switches of the SDK's own that make our key needless; the first that is set decides."""
 
     def build(self, connection: Connection) -> Provider:
         """The adapter for a configured provider."""
@@ -49,7 +53,12 @@ KINDS = {
         "providers.openai:OpenAI", "OPENAI_API_KEY", "OPENAI_BASE_URL", ("openai",), "openai"
     ),
     "gemini": Kind(
-        "providers.gemini:Gemini", "GEMINI_API_KEY", "GEMINI_BASE_URL", ("google.genai",), "gemini"
+        "providers.gemini:Gemini",
+        "GEMINI_API_KEY",
+        "GEMINI_BASE_URL",
+        ("google.genai",),
+        "gemini",
+        own_auth_env=("GOOGLE_GENAI_USE_ENTERPRISE", "GOOGLE_GENAI_USE_VERTEXAI"),
     ),
     "stability_ai": Kind(
         "providers.stability_ai:Stability", "STABILITY_API_KEY", "STABILITY_BASE_URL"
@@ -78,7 +87,9 @@ KINDS = {
         needs_base_url=True,
     ),
     "diffusers": Kind(
-        "providers.diffusers:Diffusers", packages=("diffusers", "torch"), extra="diffusers"
+        "providers.diffusers:Diffusers",
+        packages=("diffusers", "torch", "transformers"),
+        extra="diffusers",
     ),
 }
 
@@ -134,9 +145,8 @@ def _problem(name: str, entry: ProviderEntry, environment: Mapping[str, str]) ->
         return f"set enabled = true in [providers.{name}] of darkroom.toml"
     if not all(_is_installed(package) for package in kind.packages):
         return f"pip install 'darkroom[{kind.extra}]'"
-    key_env = entry.api_key_env or kind.key_env
-    is_own_server = entry.kind is not None and entry.base_url is not None
-    if key_env and not environment.get(key_env) and (entry.api_key_env or not is_own_server):
+    key_env = _key_env(entry, kind, environment)
+    if key_env and not environment.get(key_env):
         return f"set {key_env}"
     if kind.needs_base_url and _base_url(entry, kind, environment) is None:
         return f"set {kind.base_url_env}"
@@ -145,13 +155,34 @@ def _problem(name: str, entry: ProviderEntry, environment: Mapping[str, str]) ->
 
 def _connect(name: str, entry: ProviderEntry, environment: Mapping[str, str]) -> Connection:
     kind = KINDS[entry.kind or name]
-    key_env = entry.api_key_env or kind.key_env
+    key_env = _key_env(entry, kind, environment)
     return Connection(
         name=name,
         entry=entry,
         base_url=_base_url(entry, kind, environment),
         api_key=environment.get(key_env) or None if key_env else None,
+        uses_own_auth=_uses_own_auth(entry, kind, environment),
     )
+
+
+def _key_env(entry: ProviderEntry, kind: Kind, environment: Mapping[str, str]) -> str | None:
+    """The variable with the key; None where none is needed.
+
+    A server of one's own is shown only the key that is meant for it.
+    """
+    needs_none = _is_own_server(entry) or _uses_own_auth(entry, kind, environment)
+    return entry.api_key_env or (None if needs_none else kind.key_env)
+
+
+def _is_own_server(entry: ProviderEntry) -> bool:
+    return entry.kind is not None and entry.base_url is not None
+
+
+def _uses_own_auth(entry: ProviderEntry, kind: Kind, environment: Mapping[str, str]) -> bool:
+    if entry.api_key_env or _is_own_server(entry):
+        return False
+    said = next((environment[name] for name in kind.own_auth_env if name in environment), "")
+    return said.lower() in ("true", "1")
 
 
 def _base_url(entry: ProviderEntry, kind: Kind, environment: Mapping[str, str]) -> str | None:

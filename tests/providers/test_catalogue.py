@@ -10,6 +10,7 @@ import pytest
 from domain.errors import CapabilityMissing, InvalidRequest, ModelShutDown, ProviderNotConfigured
 from domain.jobs import ImageSpec
 from domain.sizes import AspectRatio, Quality, size_for
+from pipeline.spending import load_budgets
 from providers import catalogue
 from providers.catalogue import Catalogue, CatalogueError, load_catalogue
 
@@ -198,3 +199,18 @@ class TestCheck:
             known.target("acme", "quick", spec(**wished))
         assert [field for field, _ in refused.value.errors] == fields
         assert refused.value.message.startswith("acme/quick ")
+
+
+class TestExample:
+    """`darkroom.example.toml`, as it is and with every line of it in force."""
+
+    @pytest.mark.parametrize("in_force", [False, True])
+    def test_it_is_valid(self, config: Path, in_force: bool) -> None:
+        example = Path(__file__).parents[2] / "darkroom.example.toml"
+        lines = example.read_text().splitlines()
+        if in_force:
+            lines = [line.removeprefix("#") for line in lines if not line.startswith("# ")]
+        config.write_text("\n".join(lines))
+        known = load_catalogue(config)
+        assert ("openai-eu" in known.providers) is in_force
+        assert bool(load_budgets(config)) is in_force

@@ -111,7 +111,7 @@ from pathlib import Path
 from providers.catalogue import load_catalogue
 from providers.registry import build_roster
 build_roster(load_catalogue(Path("none.toml")), {}, 1)
-heavy = {"openai", "google", "replicate", "huggingface_hub", "diffusers", "torch"}
+heavy = {"openai", "google.genai", "replicate", "huggingface_hub", "diffusers", "torch"}
 print(sorted(heavy & set(sys.modules)))
 """
     done = subprocess.run(

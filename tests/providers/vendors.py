@@ -17,9 +17,10 @@ DRAFT = Size(512, 512)
 PROMPT = "a lighthouse above the sea"
 
 
-def build(name: str, base_url: str | None, api_key: str | None = None) -> Provider:
-    """The adapter as the registry builds it."""
+def build(name: str, base_url: str | None, api_key: str | None = None, **options: Any) -> Provider:
+    """The adapter as the registry builds it, with some of the provider's options changed."""
     entry = CATALOGUE.providers[name]
+    entry = entry.model_copy(update={"options": entry.options | options})
     return KINDS[name].build(Connection(name, entry, base_url, api_key or f"{name}-key"))
 
 

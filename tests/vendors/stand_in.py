@@ -19,10 +19,10 @@ from typing import Any
 import uvicorn
 from fastapi import APIRouter, FastAPI, Request, Response
 from PIL import Image
+from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
 from tests.waiting import free_port
-
 
 _HELD_SECONDS = 120.0
 
@@ -85,6 +85,9 @@ class Vendor:
     latency_seconds: float = 0.0
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Submissions of vendors that have a queue, by the vendor's id."""
+    files: dict[str, bytes] = field(default_factory=dict)
+    """What was uploaded or made, of vendors that name files."""
+    refuses_sockets: bool = False
 
     async def begin(
         self, request: Request, body: dict[str, Any], *, charges: bool = True
@@ -157,7 +160,7 @@ class StandIn:
         return self.vendors[name]
 
 
-def vendor_of(request: Request) -> Vendor:
+def vendor_of(request: HTTPConnection) -> Vendor:
     """The vendor that a request came to."""
     vendors: dict[str, Vendor] = request.app.state.vendors
     return vendors[request.url.path.split("/")[1]]
@@ -180,7 +183,9 @@ async def form_of(request: Request) -> dict[str, Any]:
 def running_stand_in() -> Iterator[StandIn]:
     """The server, on a thread of its own; it outlives any process that a test kills."""
     stand_in = StandIn(free_port())
-    config = uvicorn.Config(stand_in.app, port=stand_in.port, log_level="critical", ws="none")
+    config = uvicorn.Config(
+        stand_in.app, port=stand_in.port, log_level="critical", ws="websockets-sansio"
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
