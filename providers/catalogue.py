@@ -18,7 +18,7 @@ from pydantic import AnyHttpUrl, Field, ValidationError, field_validator, model_
 from domain.errors import CapabilityMissing, InvalidRequest, ModelShutDown, ProviderNotConfigured
 from domain.jobs import ImageSpec, Target
 from domain.sizes import Quality, Size
-from providers.models import Fit, Model, Table
+from providers.models import Fit, Model, Sizes, Table
 
 _UNKNOWN_SECONDS = 10.0
 _SAME_SHAPE = 1.03
@@ -162,6 +162,10 @@ class Catalogue:
         entry = self.providers.get(provider)
         return entry.models.get(model) if entry else None
 
+    def is_shut_down(self, model: Model) -> bool:
+        """Whether the vendor makes nothing with it any more."""
+        return model.shutdown_on is not None and model.shutdown_on <= self._today()
+
     def warnings(self, target: Target, spec: ImageSpec) -> list[str]:
         """What a caller should know about a target that `target` gave, a sentence each."""
         model = self.model(target)
@@ -176,7 +180,7 @@ class Catalogue:
         return warnings
 
     def _refuse_shut_down(self, name: str, model: Model) -> None:
-        if model.shutdown_on is not None and model.shutdown_on <= self._today():
+        if self.is_shut_down(model):
             instead = f" Use '{model.successor}' instead." if model.successor else ""
             raise ModelShutDown(
                 f"The model '{name}' was shut down on {model.shutdown_on}.{instead}",
@@ -201,16 +205,21 @@ def _incapable(
 ) -> CapabilityMissing:
     problems = []
     if fit is None:
-        sizes = model.sizes
-        limits = (
-            f"makes no {spec.width_px}x{spec.height_px}: at most {sizes.max_side_px} px a side,"
-            f" {sizes.max_megapixels:g} megapixels and {sizes.max_ratio:g}:1"
-        )
-        problems.append(("width", limits))
+        limits = f"makes no {spec.width_px}x{spec.height_px}: {_limits(model.sizes)}"
+        problems.append(("aspect_ratio" if spec.aspect_ratio else "width", limits))
     if _wants_references(spec, model):
         problems.append(("reference_image_url", "takes no reference images"))
     sentence = "; ".join(problem for _, problem in problems)
     return CapabilityMissing(f"{provider}/{name} {sentence}.", problems)
+
+
+def _limits(sizes: Sizes) -> str:
+    if sizes.ratios is not None:
+        return f"it takes the ratios {', '.join(sizes.ratios)}"
+    return (
+        f"at most {sizes.max_side_px} px a side, {sizes.max_megapixels:g} megapixels and"
+        f" {sizes.max_ratio:g}:1"
+    )
 
 
 def _dying(name: str, model: Model) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import tomllib
 from datetime import date
 from pathlib import Path
@@ -52,6 +53,14 @@ def spec(**more: Any) -> ImageSpec:
     return ImageSpec(prompt="sea", seed=1, **facts)
 
 
+def refused(known: Catalogue, provider: str, wanted: ImageSpec) -> CapabilityMissing | None:
+    try:
+        known.target(provider, None, wanted)
+    except CapabilityMissing as refusal:
+        return refusal
+    return None
+
+
 class TestBuiltIn:
     def test_the_studio_makes_every_size_of_every_quality(self, config: Path) -> None:
         known = load_catalogue(config)
@@ -81,15 +90,15 @@ class TestBuiltIn:
 
     def test_every_default_makes_every_ratio_of_its_quality(self, config: Path) -> None:
         known = load_catalogue(config)
-        for provider in known.providers:
-            for quality in Quality:
-                for ratio in AspectRatio:
-                    width, height = size_for(quality, ratio)
-                    known.target(
-                        provider,
-                        None,
-                        spec(width_px=width, height_px=height, quality=quality, aspect_ratio=ratio),
-                    )
+        for provider, entry in known.providers.items():
+            for quality, ratio in itertools.product(Quality, AspectRatio):
+                width, height = size_for(quality, ratio)
+                wanted = spec(width_px=width, height_px=height, quality=quality, aspect_ratio=ratio)
+                ratios = entry.models[entry.defaults[quality]].sizes.ratios
+                if refusal := refused(known, provider, wanted):
+                    assert ratios
+                    assert ratio not in ratios
+                    assert "it takes the ratios 1:1" in refusal.message
 
     def test_a_successor_is_a_model_that_lives_on(self, config: Path) -> None:
         known = load_catalogue(config)
