@@ -162,6 +162,12 @@ class TestGenerate:
         assert [picture.seed for picture in made] == [41, None, None]
         assert [picture.cost_usd for picture in made] == [0.003] * 3
 
+    async def test_some_models_answer_with_one_picture(self, fal: Provider, vendor: Vendor) -> None:
+        one = {"image": {"url": f"{vendor.base_url}/files/request-1/0.png"}}
+        vendor.poll_faults.extend(over(200, one))
+        (made,) = await fal.generate(order("fal"), FakeCall())
+        assert (size_of(made.data), made.seed) == ((512, 512), None)
+
     async def test_every_megapixel_begun_is_charged(self, fal: Provider) -> None:
         large = order("fal", quality=Quality.STANDARD, size=Size(1536, 1024))
         (made,) = await fal.generate(large, FakeCall())

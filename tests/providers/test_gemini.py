@@ -157,8 +157,7 @@ class TestGenerate:
 
 
 def sent(part: dict[str, str]) -> tuple[bytes, str]:
-    print(part)
-    return base64.urlsafe_b64decode(part["data"]), part["mimeType"]
+    return base64.urlsafe_b64decode(part["data"]), part["mime_type"]
 
 
 class TestCost:
@@ -376,6 +375,18 @@ class TestVertex:
         model = "gemini-3.1-flash-lite-image"
         (charge,) = vendor.charges
         assert charge.path == f"/v1beta1/publishers/google/models/{model}:generateContent"
+        await roster.close()
+
+    async def test_its_message_about_a_refusal_is_quoted(
+        self, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("GOOGLE_API_KEY", "gemini-key")
+        body = answer([], "IMAGE_RECITATION")
+        body["candidates"][0]["finishMessage"] = "Try another prompt."
+        vendor.faults.append(Fault.answer(200, body))
+        roster = self.on_vertex(GEMINI_BASE_URL=vendor.base_url)
+        with pytest.raises(ContentRejected, match="Try another prompt"):
+            await roster.providers["gemini"].generate(ordered(), FakeCall())
         await roster.close()
 
     async def test_without_a_project_nothing_is_sent(self) -> None:

@@ -403,12 +403,11 @@ class TestFind:
         teal, red = (Reference(png(64, 64, color), "image/png") for color in ("teal", "red"))
         sent = order("replicate", quality=Quality.HIGH, references=(teal,))
         other = order("replicate", quality=Quality.HIGH, references=(red,))
-        none = order("replicate", quality=Quality.HIGH)
         await replicate.generate(sent, FakeCall())
         ticket = next(name for name, job in vendor.jobs.items() if "input" in job)
         assert await replicate.find(sent, "k", long_ago()) == ticket
-        assert await replicate.find(other, "k", long_ago()) is None
-        assert await replicate.find(none, "k", long_ago()) is None
+        with pytest.raises(OutcomeUnknown):
+            await replicate.find(other, "k", long_ago())
 
     async def test_what_the_vendor_has_forgotten_stays_unknown(
         self, replicate: Provider, vendor: Vendor

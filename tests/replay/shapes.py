@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from temporalio.client import Client, WorkflowHandle
 
 from domain.batches import BatchApproval, BatchFlow, BatchState
-from domain.errors import ContentRejected, ProviderUnavailable
+from domain.errors import Billed, ContentRejected, OutcomeUnknown, ProviderUnavailable
 from domain.ids import final_id, item_id
 from domain.jobs import JobState, JobStatus
 from domain.reviews import Approval, FinalChoices, Rejection, ReviewState, Revision
@@ -113,6 +113,27 @@ async def cancelled_job(stage: Stage) -> str:
         job = await start_job(stage.client, stage.planner.job(_wish(Quality.DRAFT)))
         await gate.reached.wait()
         await job.cancel()
+        await _closed(stage.client, job.id)
+    return job.id
+
+
+async def cancelled_too_late(stage: Stage) -> str:
+    gate = Gate()
+    async with stage.new_worker(FakeProvider(gate, is_paid=True)):
+        job = await start_job(stage.client, stage.planner.job(_wish(Quality.STANDARD)))
+        await gate.reached.wait()
+        await job.cancel()
+        gate.open()
+        await _closed(stage.client, job.id)
+    return job.id
+
+
+async def outcome_unknown(stage: Stage) -> str:
+    async def lose(order: Order, report: Report) -> None:
+        raise OutcomeUnknown("lost", provider="studio", billed=Billed.UNKNOWN)
+
+    async with stage.new_worker(FakeProvider(lose, is_paid=True)):
+        job = await start_job(stage.client, stage.planner.job(_wish(Quality.STANDARD)))
         await _closed(stage.client, job.id)
     return job.id
 
@@ -242,6 +263,8 @@ STORIES: dict[str, Story] = {
         failed_job,
         retried_job,
         cancelled_job,
+        cancelled_too_late,
+        outcome_unknown,
         approved_draft,
         approved_early,
         final_of_a_draft,
