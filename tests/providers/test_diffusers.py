@@ -91,6 +91,8 @@ def autoencoder() -> Any:
 def write_model(folder: Path, **more: Any) -> Path:
     """A Stable Diffusion of a few thousand weights."""
     (folder / "tokenizer").mkdir()
+    # More threads than one only wait for each other over tensors that small.
+    torch.set_num_threads(1)
     torch.manual_seed(0)
     parts = {"safety_checker": None, "feature_extractor": None, **more}
     pipeline = diffusers.StableDiffusionPipeline(
