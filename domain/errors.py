@@ -12,7 +12,9 @@ DarkroomError            code, title, http_status
 │   └── EngineAway                                                                   503
 └── JobFailure           an accepted job ends without an image
     ├── ContentRejected, ProviderAuth, ProviderQuota, ProviderModelShutDown, RequestRejected
-    ├── ProviderUnavailable (GenerationFailed), ProviderRateLimited              retryable
+    ├── ProviderRateLimited                                                      retryable
+    ├── ProviderUnavailable                                                      retryable
+    │   └── GenerationFailed
     ├── InvalidOutput, DeadlineExceeded, Cancelled, OutcomeUnknown, BudgetSpent
     └── StorageUnavailable (retryable), InternalFailure
 """

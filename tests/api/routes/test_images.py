@@ -86,7 +86,7 @@ class TestGenerateAsync:
             "/generate-async", {"prompt": PROMPT, "width": 4096, "height": 4096}
         )
         body = problem(answer, 422, "capability_missing")
-        assert "8.4 Mpx" in body["detail"]
+        assert "8 megapixels" in body["detail"]
 
     async def test_a_reference_is_refused_where_the_model_takes_none(self, door: Caller) -> None:
         answer = await door.post(
