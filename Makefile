@@ -15,12 +15,13 @@ endif
 # Stamps: what is installed, and from which lock.
 FOR_RUNNING := $(VENV)/.installed
 FOR_DEVELOPMENT := $(VENV)/.installed-dev
+FOR_DIFFUSION := $(VENV)/.installed-diffusers
 
 .DEFAULT_GOAL := help
-.PHONY: help up test lint format lock bench clean
+.PHONY: help up test lint format lock bench diffusers clean
 
 help: ## List what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
 
 up: $(FOR_RUNNING) ## Start a whole Darkroom here; Ctrl-C stops it (ARGS=--insecure, …)
 	@exec $(BIN)/darkroom up $(ARGS)
@@ -40,6 +41,12 @@ format: $(FOR_DEVELOPMENT) ## Format the code and repair what ruff can
 
 bench: $(FOR_DEVELOPMENT) ## Measure what the tests do not time
 	@$(BIN)/python -m bench $(ARGS)
+
+# No part of the locks, where it would weigh on everybody. pip prefers a wheel of torch for CPUs
+# that lies in PIP_FIND_LINKS, or on PIP_EXTRA_INDEX_URL, to the registry's own with CUDA.
+TORCH := torch==2.13.0
+
+diffusers: $(FOR_DIFFUSION) ## Add what local diffusion needs, torch above all
 
 COMPILE = $(UV) pip compile --python $(BIN)/python --universal --generate-hashes \
 	--python-version 3.11 --no-header --no-emit-index-url pyproject.toml
@@ -73,4 +80,12 @@ $(FOR_RUNNING): requirements.lock pyproject.toml $(VENV)/.python | $(OUR_UV)
 $(FOR_DEVELOPMENT): requirements-dev.lock pyproject.toml $(VENV)/.python | $(OUR_UV)
 	$(INSTALL) --require-hashes -r requirements-dev.lock
 	$(INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+# Nothing that is locked moves: the constraints are the lock without its hashes.
+$(FOR_DIFFUSION): requirements-dev.lock pyproject.toml $(FOR_RUNNING)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip
+	@sed -n 's/ *\\$$//; /^[a-z0-9]/p' requirements-dev.lock > $(VENV)/constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation \
+		--constraint $(VENV)/constraints.txt '$(TORCH)' -e '.[diffusers]'
 	@touch $@

@@ -355,6 +355,18 @@ class TestCancel:
         assert "POST /interrupt" not in vendor.requests
         assert "entry" not in first
 
+    async def test_what_began_before_it_was_taken_out_is_interrupted(
+        self, comfyui: Provider, vendor: Vendor
+    ) -> None:
+        running = {"id": PROMPT_ID, "graph": {}, "polls_left": UNTIL_CANCELLED}
+        vendor.jobs["x"] = running
+        before = {"queue_running": [], "queue_pending": [[0, PROMPT_ID, {}, {}, []]]}
+        vendor.poll_faults.append(Fault.answer(200, before))
+        await comfyui.cancel(PROMPT_ID)
+        asked = ["GET /queue", "POST /queue", "GET /queue", "POST /interrupt"]
+        assert vendor.requests == asked
+        assert "entry" in running
+
     async def test_what_is_done_is_left_alone(self, comfyui: Provider, vendor: Vendor) -> None:
         await comfyui.generate(order("comfyui"), FakeCall())
         await comfyui.cancel(PROMPT_ID)
@@ -377,6 +389,7 @@ def refusal(message: str, **nodes: Any) -> dict[str, Any]:
 
 SUBMISSIONS = [
     (400, refusal("Prompt has no outputs"), RequestRejected),
+    (400, {"error": "invalid prompt", "node_errors": []}, RequestRejected),
     (401, "key comfyui-key is wrong", ProviderAuth),
     (403, "not from this origin", ProviderAuth),
     (404, "not found", RequestRejected),
