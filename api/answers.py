@@ -13,6 +13,7 @@ from api.schemas import (
     Cancellation,
     CostAnswer,
     ErrorAnswer,
+    FinalAnswer,
     ImageAnswer,
     ImageJobStatusResponse,
     LinksAnswer,
@@ -22,8 +23,18 @@ from api.schemas import (
 )
 from api.snapshots import BatchSnapshot, JobSnapshot
 from domain.batches import BatchItem
+from domain.errors import Billed
 from domain.ids import item_id
-from domain.jobs import Attempt, ImageAsset, JobError, JobResult, JobState
+from domain.jobs import (
+    Attempt,
+    CostBasis,
+    ImageAsset,
+    JobError,
+    JobRequest,
+    JobResult,
+    JobState,
+)
+from domain.reviews import FinalOffer, Review
 from imaging.provenance import NEWS_CODES
 from storage.keys import ASSETS
 
@@ -87,14 +98,15 @@ def job_answer(
         tags=card.tags or [],
         metadata=card.metadata or {},
         message=stand_in_message(card.stand_in_for),
-        review=ReviewAnswer(**state.review.model_dump()) if state.review else None,
+        warnings=card.warnings,
+        review=_review(state.review) if state.review else None,
         revision_of=card.revision_of,
         revision_job_id=state.revision_job_id,
         draft_job_id=card.draft_job_id,
         attempts=[_attempt(attempt) for attempt in state.attempts],
         error=_error(state.error) if state.error else None,
         cancellation=Cancellation.TOO_LATE if state.cancel_too_late else None,
-        cost=_cost(state.result.cost_usd) if state.result else None,
+        cost=_cost_of_job(state),
         links=at.job_links(snapshot.job_id, state),
     )
 
@@ -149,6 +161,24 @@ def stand_in_message(stand_in_for: str | None) -> str | None:
     if stand_in_for is None:
         return None
     return f"'{stand_in_for}' is not configured here; the built-in studio renders in its place."
+
+
+def accepted_message(request: JobRequest) -> str:
+    """What a caller is told whose job is accepted, with all that they should know of it."""
+    accepted = stand_in_message(request.stand_in_for) or "The job is accepted."
+    return " ".join([accepted, *(request.warnings or [])])
+
+
+def final_answer(offer: FinalOffer) -> FinalAnswer:
+    """The final that a draft would get."""
+    return FinalAnswer(
+        provider=offer.provider,
+        model=offer.model,
+        quality=offer.quality,
+        width=offer.width_px,
+        height=offer.height_px,
+        price_usd=offer.price_usd,
+    )
 
 
 def _batch_job(job_id: str, item: BatchItem, at: Addresses) -> BatchJobAnswer:
@@ -219,5 +249,29 @@ def _error(error: JobError) -> ErrorAnswer:
     )
 
 
-def _cost(amount_usd: float | None) -> CostAnswer:
-    return CostAnswer(amount_usd=amount_usd, basis="unknown" if amount_usd is None else "catalogue")
+def _review(review: Review) -> ReviewAnswer:
+    return ReviewAnswer(
+        state=review.state,
+        reviewer=review.reviewer,
+        comment=review.comment,
+        decided_at=review.decided_at,
+        expires_at=review.expires_at,
+        problem=review.problem,
+        final=final_answer(review.final) if review.final else None,
+    )
+
+
+def _cost_of_job(state: JobState) -> CostAnswer | None:
+    """None where nothing was made and nothing may have been paid."""
+    errors = (attempt.error for attempt in state.attempts)
+    unknown = sum(error is not None and error.billed is Billed.UNKNOWN for error in errors)
+    if state.result is not None:
+        return _cost(state.result.cost_usd, state.result.cost_basis, unknown)
+    return _cost(None, unknown_calls=unknown) if unknown else None
+
+
+def _cost(
+    amount_usd: float | None, basis: CostBasis | None = None, unknown_calls: int = 0
+) -> CostAnswer:
+    by_list = CostBasis.UNKNOWN if amount_usd is None else CostBasis.CATALOGUE
+    return CostAnswer(amount_usd=amount_usd, basis=basis or by_list, unknown_calls=unknown_calls)

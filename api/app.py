@@ -14,7 +14,7 @@ import engine
 from api import problems
 from api.answers import API
 from api.limits import BodyLimits
-from api.routes import batches, files, health, images, jobs
+from api.routes import batches, costs, files, health, images, jobs, providers, quote
 from api.services import Services
 from providers.catalogue import load_catalogue
 from providers.registry import build_roster
@@ -54,7 +54,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     problems.install(app)
     app.add_middleware(BodyLimits, max_bytes=settings.max_body_bytes)
-    for module in (images, jobs, batches, files):
+    for module in (images, quote, jobs, batches, costs, providers, files):
         app.include_router(module.router, prefix=API)
     app.include_router(health.router)
     app.openapi = cache(lambda: problems.document(app))  # type: ignore[method-assign]

@@ -13,7 +13,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from api.schemas import FieldProblem, Problem
+from api.schemas import MANY_IMAGES, ONE_IMAGE, FieldProblem, Problem
 from domain.errors import (
     DarkroomError,
     InternalFailure,
@@ -27,6 +27,7 @@ from domain.errors import (
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:darkroom:error:"
 _MAX_FIELDS = 20
+_NO_FIELDS = ("body", "query", "path", ONE_IMAGE, MANY_IMAGES)
 _FRAMEWORKS_OWN = "HTTPValidationError"
 _SCHEMA = "#/components/schemas/Problem"
 
@@ -151,4 +152,4 @@ async def _unexpected(request: Request, error: Exception) -> Response:
 
 
 def _field(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in location if part not in ("body", "query", "path"))
+    return ".".join(str(part) for part in location if part not in _NO_FIELDS)

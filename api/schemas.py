@@ -7,7 +7,7 @@ left out, as its TypeScript types want; the few that are null by contract say so
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
@@ -18,6 +18,7 @@ from pydantic import (
     AnyHttpUrl,
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     FiniteFloat,
     StrictInt,
@@ -25,11 +26,14 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic import Tag as BranchTag
 from pydantic.alias_generators import to_camel
 
 from domain.batches import BatchFlow
+from domain.budgets import Period
+from domain.costs import GroupBy
 from domain.errors import Billed
-from domain.jobs import Consistency, JobStatus, JsonScalar, Outcome
+from domain.jobs import Consistency, CostBasis, JobStatus, JsonScalar, Outcome
 from domain.reviews import (
     Approval,
     FinalChoices,
@@ -66,6 +70,9 @@ MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 MetadataText = Annotated[str, StringConstraints(max_length=1000)]
 
 MAX_BATCH = 1000
+ONE_IMAGE, MANY_IMAGES = "one_image", "many_images"
+_MAX_DAYS = 366
+_DAYS = 30
 _MAX_METADATA = 50
 _MAX_TAGS = 50
 
@@ -160,6 +167,55 @@ class BatchRequestBody(Body):
         return BatchFlow.FINAL_ONLY if workflow == "standard" else workflow
 
 
+def _one_or_many(body: Any) -> str:
+    has_many = "images" in body if isinstance(body, dict) else isinstance(body, BatchRequestBody)
+    return MANY_IMAGES if has_many else ONE_IMAGE
+
+
+QuoteBody = Annotated[
+    Annotated[ImageRequest, BranchTag(ONE_IMAGE)]
+    | Annotated[BatchRequestBody, BranchTag(MANY_IMAGES)],
+    Discriminator(_one_or_many),
+]
+"""What `generate` or `batch-generate` takes."""
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+class CostQuery(BaseModel):
+    """Which part of the bill; the last 30 days where no span is given."""
+
+    last: date = Field(alias="to", default_factory=_today, description="Included; today by UTC")
+    first: date = Field(
+        alias="from",
+        default_factory=lambda given: given.get("last", _today()) - timedelta(days=_DAYS - 1),
+        description="30 days up to the last one where it is not given",
+    )
+    blog_id: str | None = None
+    provider: str | None = None
+    model: str | None = None
+    group_by: list[GroupBy] = Field(
+        default=[GroupBy.DAY], description="Given several times, or with commas between"
+    )
+
+    @field_validator("group_by", mode="before")
+    @classmethod
+    def _commas(cls, group_by: Any) -> Any:
+        if not isinstance(group_by, list):
+            return group_by
+        return [part for each in group_by for part in str(each).split(",")]
+
+    @model_validator(mode="after")
+    def _span(self) -> CostQuery:
+        if self.first > self.last:
+            raise ValueError("'from' is after 'to'")
+        if (self.last - self.first).days >= _MAX_DAYS:
+            raise ValueError(f"'from' and 'to' span more than {_MAX_DAYS} days")
+        return self
+
+
 class ImageGenerationJobResponse(BaseModel):
     """The answer to `generate-async`."""
 
@@ -168,6 +224,7 @@ class ImageGenerationJobResponse(BaseModel):
     message: str
     estimated_completion_time: int = Field(description="Seconds")
     is_draft: bool
+    warnings: Maybe[list[str]]
 
 
 class BatchImageGenerationResponse(BaseModel):
@@ -226,6 +283,18 @@ class GenerateAnswer(ResultAnswer):
 
     job_id: str
     message: Maybe[str]
+    warnings: Maybe[list[str]]
+
+
+class FinalAnswer(BaseModel):
+    """The final that approving a draft starts where nothing else is wished."""
+
+    provider: str
+    model: str
+    quality: Quality
+    width: int
+    height: int
+    price_usd: float | None = Field(description="Null when unknown, never 0 for unknown")
 
 
 class ReviewAnswer(BaseModel):
@@ -237,6 +306,7 @@ class ReviewAnswer(BaseModel):
     decided_at: Maybe[datetime]
     expires_at: Maybe[datetime]
     problem: Maybe[str]
+    final: Maybe[FinalAnswer]
 
 
 class ErrorAnswer(BaseModel):
@@ -264,7 +334,10 @@ class CostAnswer(BaseModel):
     """What the job cost."""
 
     amount_usd: float | None
-    basis: str = Field(description="`catalogue` or `unknown`")
+    basis: CostBasis = Field(
+        description="`usage` as the vendor told, `catalogue` by list price, or `unknown`"
+    )
+    unknown_calls: Annotated[int, Field(default=0, exclude_if=lambda calls: calls == 0)]
 
 
 class LinksAnswer(BaseModel):
@@ -304,6 +377,7 @@ class ImageJobStatusResponse(BaseModel):
     tags: list[str]
     metadata: dict[str, JsonScalar]
     message: Maybe[str]
+    warnings: Maybe[list[str]]
     review: Maybe[ReviewAnswer]
     revision_of: Maybe[str]
     revision_job_id: Maybe[str]
@@ -416,6 +490,153 @@ class BatchStatusAnswer(BaseModel):
     blog_job_id: Maybe[str]
     jobs: list[BatchJobAnswer]
     links: LinksAnswer
+
+
+class QuotedImage(BaseModel):
+    """What one image of a request would be made by, and what it would cost."""
+
+    provider: str
+    model: str
+    quality: Quality
+    width: int
+    height: int
+    num_images: int
+    price_per_image_usd: float | None = Field(description="Null when unknown")
+    price_usd: float | None = Field(description="Of all `num_images`; null when unknown")
+    expected_seconds: int
+    is_draft: bool
+    message: Maybe[str]
+    warnings: Maybe[list[str]]
+    final: Maybe[FinalAnswer]
+
+
+class QuotedTotal(BaseModel):
+    """All images of a request together."""
+
+    images: int
+    price_usd: float | None = Field(description="Null as soon as one price is unknown")
+    finals_price_usd: float | None = Field(
+        description="Of the finals where all drafts are approved; null also without drafts"
+    )
+    expected_seconds: int
+
+
+class QuoteAnswer(BaseModel):
+    """What a request would cost; nothing was started and nothing stored."""
+
+    images: list[QuotedImage] = Field(description="In the order of the request")
+    total: QuotedTotal
+
+
+class CostSumAnswer(BaseModel):
+    """What some calls cost together."""
+
+    amount_usd: float = Field(description="Of the calls whose cost is known")
+    calls: int
+    images: int
+    unknown_calls: int = Field(description="Of `calls`, those of which nobody knows the cost")
+
+
+class CostRowAnswer(CostSumAnswer):
+    """The calls that share what the bill is grouped by; what it is not grouped by is left out."""
+
+    day: Maybe[date]
+    blog_id: Maybe[str]
+    provider: Maybe[str]
+    model: Maybe[str]
+
+
+class BudgetAnswer(BaseModel):
+    """How one budget stands; what was spent is null while nobody can tell."""
+
+    tenant: Maybe[str]
+    blog: Maybe[str]
+    period: Period
+    amount_usd: float
+    spent_usd: float | None
+    reserved_usd: float | None
+    unknown_usd: float | None = Field(description="Of calls that may have been paid; counts too")
+    left_usd: float | None
+    resets_at: datetime
+
+
+class CostsAnswer(BaseModel):
+    """The bill of a span of days."""
+
+    first: date = Field(serialization_alias="from")
+    last: date = Field(serialization_alias="to", description="Included")
+    group_by: list[GroupBy]
+    total: CostSumAnswer
+    rows: list[CostRowAnswer]
+    budgets: list[BudgetAnswer]
+
+
+class ProviderAnswer(BaseModel):
+    """One provider of the catalogue."""
+
+    name: str
+    title: str
+    about: str
+    configured: bool = Field(description="Whether requests may name it")
+    problem: Maybe[str]
+    default_for: list[Quality] = Field(description="Where a request names no provider")
+    defaults: dict[Quality, str] = Field(description="Its model for each quality")
+    models: list[str]
+
+
+class ProvidersAnswer(BaseModel):
+    """Every provider of the catalogue."""
+
+    providers: list[ProviderAnswer]
+
+
+class SizesAnswer(BaseModel):
+    """The sizes a model makes; other wishes are fitted to them, or refused."""
+
+    multiple_of: int
+    min_side_px: int
+    max_side_px: int
+    max_megapixels: float
+    max_ratio: float
+    aspect_ratios: Maybe[list[AspectRatio]]
+
+
+class PriceAnswer(BaseModel):
+    """What one image costs."""
+
+    by_quality_usd: dict[Quality, float | None] = Field(
+        description="At 1:1; null where only the vendor's answer tells"
+    )
+    source: str
+    date: date
+
+
+class ModelAnswer(BaseModel):
+    """One model of one provider."""
+
+    provider: str
+    model: str
+    available: bool = Field(description="Whether a request may name it now")
+    problem: Maybe[str]
+    default_for: list[Quality] = Field(description="Where a request names its provider only")
+    seed: bool
+    references: int = Field(description="How many reference images it takes")
+    negative_prompt: bool
+    styles: Maybe[list[str]]
+    images_per_call: int
+    sizes: SizesAnswer
+    expected_seconds: dict[Quality, float]
+    price: PriceAnswer | None = Field(description="Null when unknown, never 0 for unknown")
+    deprecated_on: Maybe[date]
+    shutdown_on: Maybe[date]
+    successor: Maybe[str]
+    source: Maybe[str]
+
+
+class ModelsAnswer(BaseModel):
+    """Every model of the catalogue."""
+
+    models: list[ModelAnswer]
 
 
 class PartHealth(BaseModel):

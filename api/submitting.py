@@ -14,6 +14,7 @@ from api.schemas import BatchRequestBody, ImageRequest
 from api.snapshots import JobSnapshot
 from domain.batches import BatchRequest
 from domain.errors import (
+    BudgetSpent,
     DeadlineExceeded,
     EngineAway,
     InvalidRequest,
@@ -132,7 +133,11 @@ class Submissions:
             return snapshot
         if snapshot.state.error is None:
             raise DeadlineExceeded(f"The job is still running; poll it as '{job_id}'.")
-        raise failure_of(snapshot.state)
+        failure = failure_of(snapshot.state)
+        if isinstance(failure, BudgetSpent):
+            # Refused where it was to be rendered; the budget itself knows when to come again.
+            await self._budgets.admit([request])
+        raise failure
 
     async def _finished(self, job_id: str) -> JobSnapshot:
         """Wait through an outage of the engine: the job was accepted, it will go on."""

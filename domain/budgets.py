@@ -137,20 +137,32 @@ class Budgets:
         return [account for account in self.accounts if account.covers(tenant, blog_id)]
 
 
-class Reserve(Model):
-    """The update `reserve`: hold an amount until its call is settled."""
+class Hold(Model):
+    """An amount to be held until its call is settled."""
 
     key: str
     job_id: str
     micro_usd: int
+
+
+class Reserve(Model):
+    """The update `reserve`: what the calls of one process need at this moment."""
+
+    holds: list[Hold]
     limits: list[Limit]
 
 
-class Settle(Model):
-    """The update `settle`: 0 where nothing was paid, None where nobody knows."""
+class Payment(Model):
+    """What a call cost: 0 where nothing was paid, None where nobody knows."""
 
     key: str
     micro_usd: int | None = None
+
+
+class Settle(Model):
+    """The update `settle`: what came of calls of one process."""
+
+    payments: list[Payment]
 
 
 class Reservation(Model):
@@ -193,6 +205,15 @@ class Standing(Model):
         return max(0, self.limit.micro_usd - used)
 
 
+class Reserved(Model):
+    """What came of one hold."""
+
+    is_new: bool = False
+    """False also where the same key was held before."""
+    refused: Standing | None = None
+    """The limit that has no room."""
+
+
 class Books(Model):
     """What was spent on each day of the running periods, and what is held.
 
@@ -222,34 +243,30 @@ class Books(Model):
         full = [standing for standing in standings if standing.left_micro_usd < amount]
         return max(full, key=lambda standing: standing.resets_at, default=None)
 
-    def refusal(self, order: Reserve, now: datetime) -> Standing | None:
-        """Why a reservation is refused; None where it fits or was made before."""
-        if order.key in self.reservations or order.key in self.counted:
-            return None
-        return self.exceeded(order.limits, order.micro_usd, now)
+    def refusals(self, order: Reserve, now: datetime) -> list[Standing]:
+        """Why each hold is refused, where none of them can be held; else empty."""
+        asked = [self._refusal(hold, order.limits, now) for hold in order.holds]
+        refused = [standing for standing in asked if standing is not None]
+        return refused if len(refused) == len(asked) else []
 
-    def reserve(self, order: Reserve, now: datetime) -> bool:
-        """Hold an amount, after `refusal` was asked; False where that key was held before."""
-        if order.key in self.counted or order.key in self.reservations:
-            return False
-        held = Reservation(job_id=order.job_id, micro_usd=order.micro_usd, at=now)
-        self.reservations[order.key] = held
-        return True
+    def reserve(self, order: Reserve, now: datetime) -> list[Reserved]:
+        """Hold what fits, one after the other and once for each key."""
+        return [self._hold(hold, order.limits, now) for hold in order.holds]
 
-    def settle(self, order: Settle, now: datetime) -> None:
+    def settle(self, payment: Payment, now: datetime) -> None:
         """Count what a call cost in place of what was held for it, once for each key.
 
         What was unknown is corrected by an amount that comes later.
         """
-        held = self.reservations.pop(order.key, None)
-        earlier = self.counted.get(order.key)
+        held = self.reservations.pop(payment.key, None)
+        earlier = self.counted.get(payment.key)
         if earlier is not None:
-            self._correct(order, earlier)
-        elif order.micro_usd is not None:
-            if order.micro_usd > 0:
-                self._count(order.key, order.micro_usd, now, is_known=True)
+            self._correct(payment, earlier)
+        elif payment.micro_usd is not None:
+            if payment.micro_usd > 0:
+                self._count(payment.key, payment.micro_usd, now, is_known=True)
         elif held is not None:
-            self._count(order.key, held.micro_usd, now, is_known=False)
+            self._count(payment.key, held.micro_usd, now, is_known=False)
 
     def jobs_held_since(self, before: datetime) -> list[str]:
         """The jobs with a reservation that old."""
@@ -261,7 +278,22 @@ class Books(Model):
         closed = set(job_ids)
         left = [key for key, held in self.reservations.items() if held.job_id in closed]
         for key in left:
-            self.settle(Settle(key=key), now)
+            self.settle(Payment(key=key), now)
+
+    def _refusal(self, hold: Hold, limits: list[Limit], now: datetime) -> Standing | None:
+        if hold.key in self.reservations or hold.key in self.counted:
+            return None
+        return self.exceeded(limits, hold.micro_usd, now)
+
+    def _hold(self, hold: Hold, limits: list[Limit], now: datetime) -> Reserved:
+        refused = self._refusal(hold, limits, now)
+        if refused is not None:
+            return Reserved(refused=refused)
+        if hold.key in self.reservations or hold.key in self.counted:
+            return Reserved()
+        held = Reservation(job_id=hold.job_id, micro_usd=hold.micro_usd, at=now)
+        self.reservations[hold.key] = held
+        return Reserved(is_new=True)
 
     def _count(self, key: str, amount: int, now: datetime, *, is_known: bool) -> None:
         today = _day(now)
@@ -271,14 +303,14 @@ class Books(Model):
         while len(self.counted) > _COUNTED_KEPT:
             del self.counted[next(iter(self.counted))]
 
-    def _correct(self, order: Settle, earlier: Counted) -> None:
-        if earlier.is_known or order.micro_usd is None:
+    def _correct(self, payment: Payment, earlier: Counted) -> None:
+        if earlier.is_known or payment.micro_usd is None:
             return
         if earlier.day in self.days:
             self._add(earlier.day, -earlier.micro_usd, is_known=False)
-            self._add(earlier.day, order.micro_usd, is_known=True)
-        known = {"micro_usd": order.micro_usd, "is_known": True}
-        self.counted[order.key] = earlier.model_copy(update=known)
+            self._add(earlier.day, payment.micro_usd, is_known=True)
+        known = {"micro_usd": payment.micro_usd, "is_known": True}
+        self.counted[payment.key] = earlier.model_copy(update=known)
 
     def _add(self, day: date, amount: int, *, is_known: bool) -> None:
         tally = self.days.setdefault(day, DayTally())

@@ -37,3 +37,14 @@ SEARCH_ATTRIBUTE_TYPES: dict[str, str] = {
     GENERATION_SECONDS.name: "Double",
 }
 """Name to type, as `temporal operator search-attribute create` spells them."""
+
+BUDGET_WORKFLOW = "BudgetWorkflow"
+RESERVE = "reserve"
+SETTLE = "settle"
+
+
+def budget_id(tenant: str | None, blog: str | None) -> str:
+    """The id of the workflow that keeps the books of a tenant, of a blog, or of everything."""
+    if tenant is not None:
+        return f"budget-tenant-{tenant}"
+    return f"budget-blog-{blog}" if blog is not None else "budget-all"

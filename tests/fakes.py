@@ -42,9 +42,16 @@ class FakeCall:
 class FakeProvider(Provider):
     """Counts its calls; `behave` runs before each and may wait, report or raise."""
 
-    def __init__(self, behave: Behaviour | None = None, *, is_paid: bool = False) -> None:
+    def __init__(
+        self,
+        behave: Behaviour | None = None,
+        *,
+        is_paid: bool = False,
+        cost_usd: float | None = 0.0,
+    ) -> None:
         super().__init__("studio")
         self.is_paid = is_paid
+        self.cost_usd = cost_usd
         self.orders: list[Order] = []
         self._behave = behave
 
@@ -58,7 +65,7 @@ class FakeProvider(Provider):
             Picture(
                 data=png(order.size.width_px, order.size.height_px),
                 seed=order.seed(index),
-                cost_usd=0.0,
+                cost_usd=self.cost_usd,
             )
             for index in order.indices
         ]

@@ -17,7 +17,13 @@ from api.schemas import (
     DecisionOutcome,
 )
 from api.services import At, Served
-from domain.errors import AlreadyTerminal, BatchNotFound, EngineAway, StorageUnavailable
+from domain.errors import (
+    AlreadyTerminal,
+    BatchNotFound,
+    BudgetExhausted,
+    EngineAway,
+    StorageUnavailable,
+)
 
 router = APIRouter(prefix="/batches", tags=["batches"])
 
@@ -36,7 +42,7 @@ async def batch_status(batch_id: str, to: Served, at: At) -> BatchStatusAnswer:
     "/{batch_id}/approve",
     status_code=202,
     response_model=BatchDecisionAnswer,
-    responses=declare(*REFUSALS, BatchNotFound, EngineAway, StorageUnavailable),
+    responses=declare(*REFUSALS, BudgetExhausted, BatchNotFound, EngineAway, StorageUnavailable),
 )
 async def approve_batch(
     batch_id: str,
@@ -51,7 +57,7 @@ async def approve_batch(
     "/{batch_id}/reject",
     status_code=202,
     response_model=BatchDecisionAnswer,
-    responses=declare(*REFUSALS, BatchNotFound, EngineAway, StorageUnavailable),
+    responses=declare(*REFUSALS, BudgetExhausted, BatchNotFound, EngineAway, StorageUnavailable),
 )
 async def reject_batch(
     batch_id: str,

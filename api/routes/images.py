@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from api.answers import result_answer, stand_in_message
+from api.answers import accepted_message, result_answer, stand_in_message
 from api.problems import declare
 from api.schemas import (
     BatchImageGenerationResponse,
@@ -20,6 +20,7 @@ from api.services import At, Served
 from api.submitting import batch_job_ids
 from domain.errors import (
     BodyTooLarge,
+    BudgetExhausted,
     CapabilityMissing,
     EngineAway,
     InvalidRequest,
@@ -49,7 +50,7 @@ BlogId = Annotated[IndexedName | None, Query(description="As in the body, which 
     "/generate-async",
     status_code=202,
     response_model=ImageGenerationJobResponse,
-    responses=declare(*REFUSALS, QueueUnavailable),
+    responses=declare(*REFUSALS, BudgetExhausted, QueueUnavailable),
 )
 async def generate_async(
     body: ImageRequest, to: Served, blog_id: BlogId = None, blog_job_id: BlogId = None
@@ -59,9 +60,10 @@ async def generate_async(
     return ImageGenerationJobResponse(
         job_id=job_id,
         status=JobStatus.QUEUED,
-        message=stand_in_message(request.stand_in_for) or "The job is accepted.",
+        message=accepted_message(request),
         estimated_completion_time=seconds,
         is_draft=request.is_draft,
+        warnings=request.warnings,
     )
 
 
@@ -69,7 +71,7 @@ async def generate_async(
     "/batch-generate",
     status_code=202,
     response_model=BatchImageGenerationResponse,
-    responses=declare(*REFUSALS, QueueUnavailable),
+    responses=declare(*REFUSALS, BudgetExhausted, QueueUnavailable),
 )
 async def batch_generate(
     body: BatchRequestBody, to: Served, blog_id: BlogId = None, blog_job_id: BlogId = None
@@ -88,7 +90,7 @@ async def batch_generate(
 @router.post(
     "/generate",
     response_model=GenerateAnswer,
-    responses=declare(*REFUSALS, *JobFailure.__subclasses__(), EngineAway),
+    responses=declare(*REFUSALS, *JobFailure.__subclasses__(), QueueUnavailable, EngineAway),
 )
 async def generate(
     body: ImageRequest, to: Served, at: At, blog_id: BlogId = None, blog_job_id: BlogId = None
@@ -102,4 +104,5 @@ async def generate(
         **result_answer(snapshot.job_id, result, at).model_dump(),
         job_id=snapshot.job_id,
         message=stand_in_message(snapshot.card.stand_in_for),
+        warnings=snapshot.card.warnings,
     )

@@ -19,6 +19,7 @@ from api.schemas import (
 from api.services import At, Served
 from domain.errors import (
     AlreadyTerminal,
+    BudgetExhausted,
     EngineAway,
     JobNotFound,
     NotReviewable,
@@ -52,7 +53,9 @@ async def job_status(job_id: str, to: Served, at: At) -> Response:
     "/{job_id}/approve",
     status_code=202,
     response_model=ApprovalAnswer,
-    responses=declare(*REFUSALS, JobNotFound, NotReviewable, EngineAway, StorageUnavailable),
+    responses=declare(
+        *REFUSALS, BudgetExhausted, JobNotFound, NotReviewable, EngineAway, StorageUnavailable
+    ),
 )
 async def approve_job(
     job_id: str, to: Served, at: At, body: Annotated[ApproveBody, Body(default_factory=ApproveBody)]
@@ -72,7 +75,9 @@ async def approve_job(
     "/{job_id}/reject",
     status_code=202,
     response_model=RejectionAnswer,
-    responses=declare(*REFUSALS, JobNotFound, NotReviewable, EngineAway, StorageUnavailable),
+    responses=declare(
+        *REFUSALS, BudgetExhausted, JobNotFound, NotReviewable, EngineAway, StorageUnavailable
+    ),
 )
 async def reject_job(
     job_id: str, to: Served, at: At, body: Annotated[RejectBody, Body(default_factory=RejectBody)]

@@ -4,7 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 
 import pytest
-from temporalio.client import Client
+from temporalio.client import Client, RetryConfig
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from activities.purse import BudgetPurse
@@ -12,7 +12,7 @@ from domain.budgets import Bill, Books, Budget, Budgets, Limit, Period
 from domain.errors import BudgetSpent, ProviderUnavailable
 from domain.names import budget_id
 from tests.conftest import WorkerFactory
-from tests.waiting import free_port
+from tests.waiting import eventually, free_port
 
 EVERYTHING = budget_id(None, None)
 TRAVEL = budget_id(None, "travel")
@@ -27,8 +27,10 @@ def daily(amount_usd: float, **scope: str) -> Budget:
     return Budget.model_validate({"amount_usd": amount_usd, "period": "day", **scope})
 
 
-def purse(client: Client, *budgets: Budget, **more: tuple[float, float]) -> BudgetPurse:
-    return BudgetPurse(client, Budgets(budgets), **more)
+def purse(
+    client: Client, *budgets: Budget, patience: tuple[float, float] = (60.0, 60.0)
+) -> BudgetPurse:
+    return BudgetPurse(client, Budgets(budgets), patience=patience)
 
 
 async def counts(client: Client, budget: str = EVERYTHING) -> tuple[int, int, int]:
@@ -75,8 +77,7 @@ class TestReserve:
         other = await Client.connect(
             engine_address, namespace=client.namespace, data_converter=pydantic_data_converter
         )
-        patience = (60.0, 60.0)
-        purses = [purse(each, daily(0.5), patience=patience) for each in (client, other)]
+        purses = [purse(each, daily(0.5)) for each in (client, other)]
         async with new_worker(cached_workflows=10):
             held = await asyncio.gather(
                 *(outcome(purses[number % 2], str(number)) for number in range(50))
@@ -116,6 +117,44 @@ class TestReserve:
         await money.settle(bill("b", 5.0, blog_id="food"), None)
 
 
+class TestManyAtOnce:
+    async def test_they_are_sent_together_and_all_served(
+        self, client: Client, new_worker: WorkerFactory
+    ) -> None:
+        """Far more than the engine takes in flight."""
+        money = purse(client, daily(100))
+
+        async def pay(key: str) -> None:
+            await money.reserve(bill(key))
+            await money.settle(bill(key), 0.03)
+
+        async with new_worker(cached_workflows=10):
+            await asyncio.gather(*(pay(str(number)) for number in range(200)))
+            assert await counts(client) == (6_000_000, 0, 0)
+            history = await client.get_workflow_handle(EVERYTHING).fetch_history()
+        updates = sum(
+            event.HasField("workflow_execution_update_completed_event_attributes")
+            for event in history.events
+        )
+        assert updates < 40
+
+    async def test_what_does_not_fit_among_others_is_refused_alone(
+        self, client: Client, new_worker: WorkerFactory
+    ) -> None:
+        money = purse(client, daily(0.1))
+        dear = bill("dear", 0.09)
+        async with new_worker(cached_workflows=10):
+            await money.reserve(bill("first"))
+            outcomes = await asyncio.gather(
+                money.reserve(bill("a", 0.03)),
+                money.reserve(dear),
+                money.reserve(bill("b", 0.03)),
+                return_exceptions=True,
+            )
+            assert await counts(client) == (0, 0, 100_000)
+        assert [type(outcome) for outcome in outcomes] == [type(None), BudgetSpent, type(None)]
+
+
 class TestSettle:
     async def test_every_budget_counts_what_was_paid(
         self, client: Client, new_worker: WorkerFactory
@@ -143,7 +182,10 @@ class TestOutages:
     @pytest.fixture
     async def away(self) -> Client:
         return await Client.connect(
-            f"127.0.0.1:{free_port()}", data_converter=pydantic_data_converter, lazy=True
+            f"127.0.0.1:{free_port()}",
+            data_converter=pydantic_data_converter,
+            lazy=True,
+            retry_config=RetryConfig(max_elapsed_time_millis=200),
         )
 
     async def test_a_reservation_that_nobody_answers_may_be_tried_again(self, away: Client) -> None:
@@ -151,6 +193,22 @@ class TestOutages:
             await purse(away, daily(10), patience=(0.1, 0.1)).reserve(bill("a"))
         assert unanswered.value.retryable
         assert unanswered.value.billed == "no"
+
+    async def test_a_reservation_that_is_called_off_while_it_waits_is_called_off(
+        self, client: Client, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """No worker runs here: the books are opened and nobody answers."""
+        waiting = asyncio.create_task(purse(client, daily(10)).reserve(bill("a")))
+
+        async def is_asked() -> bool:
+            found = [each async for each in client.list_workflows(f"WorkflowId = '{EVERYTHING}'")]
+            return bool(found)
+
+        await eventually(is_asked, "the budget is asked")
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert [record.levelname for record in caplog.records] == ["ERROR"]
 
     async def test_a_lost_settlement_is_told_to_the_operator_with_its_key(
         self, away: Client, caplog: pytest.LogCaptureFixture

@@ -15,18 +15,22 @@ JSON = {"Content-Type": "application/json"}
 
 REFUSED = {413, 415, 422}
 CAN_ANSWER: dict[tuple[str, str], set[int]] = {
-    ("post", "/generate-async"): {202, 500, *REFUSED},
-    ("post", "/batch-generate"): {202, 500, *REFUSED},
-    ("post", "/generate"): {200, 409, 500, 502, 503, 504, *REFUSED},
+    ("post", "/generate-async"): {202, 429, 500, *REFUSED},
+    ("post", "/batch-generate"): {202, 429, 500, *REFUSED},
+    ("post", "/generate"): {200, 409, 429, 500, 502, 503, 504, *REFUSED},
+    ("post", "/quote"): {200, *REFUSED},
     ("get", "/jobs/{job_id}"): {200, 404, 503},
     ("delete", "/jobs/{job_id}"): {202, 404, 409, 503},
     ("post", "/jobs/{job_id}/cancel"): {202, 404, 409, 503},
-    ("post", "/jobs/{job_id}/approve"): {202, 404, 409, 503, *REFUSED},
-    ("post", "/jobs/{job_id}/reject"): {202, 404, 409, 503, *REFUSED},
+    ("post", "/jobs/{job_id}/approve"): {202, 404, 409, 429, 503, *REFUSED},
+    ("post", "/jobs/{job_id}/reject"): {202, 404, 409, 429, 503, *REFUSED},
     ("get", "/batches/{batch_id}"): {200, 404, 503},
     ("delete", "/batches/{batch_id}"): {202, 404, 409, 503},
-    ("post", "/batches/{batch_id}/approve"): {202, 404, 503, *REFUSED},
-    ("post", "/batches/{batch_id}/reject"): {202, 404, 503, *REFUSED},
+    ("post", "/batches/{batch_id}/approve"): {202, 404, 429, 503, *REFUSED},
+    ("post", "/batches/{batch_id}/reject"): {202, 404, 429, 503, *REFUSED},
+    ("get", "/costs"): {200, 422, 503},
+    ("get", "/providers"): {200},
+    ("get", "/models"): {200},
     ("get", "/files/{key}"): {200, 206, 304, 404, 416, 503},
 }
 

@@ -5,14 +5,17 @@ Each is played on a real server; what is replayed later are the files in `histor
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from temporalio.client import Client, WorkflowHandle
 
+from activities.purse import BudgetPurse
 from domain.batches import BatchApproval, BatchFlow, BatchState
-from domain.errors import Billed, ContentRejected, OutcomeUnknown, ProviderUnavailable
+from domain.budgets import Bill, Books, Budget, Budgets, Period
+from domain.errors import Billed, BudgetSpent, ContentRejected, OutcomeUnknown, ProviderUnavailable
 from domain.ids import final_id, item_id
 from domain.jobs import JobState, JobStatus
 from domain.reviews import Approval, FinalChoices, Rejection, ReviewState, Revision
@@ -255,6 +258,48 @@ async def batch_with_a_terminated_job(stage: Stage) -> str:
     return batch.id
 
 
+_BUDGETS = Budgets([Budget(blog="travel", amount_usd=0.1, period=Period.DAY)])
+_BUDGET = _BUDGETS.accounts[0].workflow_id
+
+
+def _bill(key: str, job_id: str = "img_0") -> Bill:
+    return Bill(key=key, job_id=job_id, tenant="default", blog_id="travel", amount_usd=0.04)
+
+
+async def used_budget(stage: Stage) -> str:
+    """Held, settled, given back, unknown, refused, corrected."""
+    purse = BudgetPurse(stage.client, _BUDGETS)
+    async with stage.new_worker():
+        for key, amount in (("a", 0.03), ("b", 0.0), ("c", None)):
+            await purse.reserve(_bill(key))
+            await purse.settle(_bill(key), amount)
+        with contextlib.suppress(BudgetSpent):
+            await purse.reserve(_bill("d"))
+        await purse.settle(_bill("c"), 0.02)
+    return _BUDGET
+
+
+async def budget_with_a_leak(stage: Stage) -> str:
+    """A job is terminated while money is held for it; the next look finds that out."""
+    gate = Gate()
+    purse = BudgetPurse(stage.client, _BUDGETS, look_seconds=0.2)
+    async with stage.new_worker(FakeProvider(gate)):
+        job = await start_job(stage.client, stage.planner.job(_wish(Quality.STANDARD)))
+        await gate.reached.wait()
+        await purse.reserve(_bill("a", job.id))
+        await purse.reserve(_bill("b", job.id))
+        await purse.settle(_bill("b", job.id), 0.04)
+        await job.terminate()
+
+        async def look() -> bool:
+            budget = stage.client.get_workflow_handle(_BUDGET)
+            books: Books = await budget.query("status", result_type=Books)
+            return not books.reservations
+
+        await eventually(look, "nothing is held any more")
+    return _BUDGET
+
+
 STORIES: dict[str, Story] = {
     story.__name__.replace("_", "-"): story
     for story in (
@@ -276,5 +321,7 @@ STORIES: dict[str, Story] = {
         approved_batch,
         cancelled_batch,
         batch_with_a_terminated_job,
+        used_budget,
+        budget_with_a_leak,
     )
 }

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+
 import boto3
 import pytest
 from botocore.config import Config
@@ -57,6 +59,25 @@ class TestPutAndGet:
             await store.delete("a")
         with pytest.raises(ObjectMissing):
             await store.get("a")
+
+
+class TestLists:
+    async def test_keys_are_those_that_begin_alike(self, store: ObjectStore) -> None:
+        for key in ("a/2", "a/1", "a/b/3", "ab", "b/1"):
+            await store.put(key, b"", "text/plain")
+        assert await store.keys("a/") == ["a/1", "a/2", "a/b/3"]
+        assert await store.keys("c/") == []
+
+    async def test_folders_are_told_once_each(self, store: ObjectStore) -> None:
+        for key in ("a/y/1", "a/x/1", "a/x/2", "a/file", "b/z/1"):
+            await store.put(key, b"", "text/plain")
+        assert await store.folders("a/") == ["x", "y"]
+        assert await store.folders("c/") == []
+
+    async def test_none_is_left_out_however_many_there_are(self, store: ObjectStore) -> None:
+        keys = [f"many/{number:04}" for number in range(1_050)]
+        await asyncio.gather(*(store.put(key, b"", "text/plain") for key in keys))
+        assert await store.keys("many/") == keys
 
 
 class TestOpen:
@@ -125,6 +146,8 @@ class TestOutage:
             store.put("records/a", b"one", "text/plain"),
             store.open("records/a"),
             store.delete("records/a"),
+            store.keys("records/"),
+            store.folders("records/"),
             store.check(),
             store.ensure_bucket(),
         ):

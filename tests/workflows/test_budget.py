@@ -22,9 +22,12 @@ from domain import names
 from domain.budgets import (
     Books,
     BudgetRequest,
+    Hold,
     Limit,
+    Payment,
     Period,
     Reserve,
+    Reserved,
     Settle,
     Standing,
 )
@@ -45,7 +48,7 @@ Handle = WorkflowHandle[BudgetWorkflow, None]
 
 
 def order(key: str, amount: int, job_id: str = "img_1", limit: Limit = DAY) -> Reserve:
-    return Reserve(key=key, job_id=job_id, micro_usd=amount, limits=[limit])
+    return Reserve(holds=[Hold(key=key, job_id=job_id, micro_usd=amount)], limits=[limit])
 
 
 def starting(request: BudgetRequest) -> WithStartWorkflowOperation[Any, Any]:
@@ -59,11 +62,12 @@ def starting(request: BudgetRequest) -> WithStartWorkflowOperation[Any, Any]:
 
 
 async def reserve(client: Client, what: Reserve, request: BudgetRequest = LATER) -> bool:
-    return bool(
-        await client.execute_update_with_start_workflow(
-            BudgetWorkflow.reserve, what, start_workflow_operation=starting(request)
-        )
+    """Whether it is held now and was not before."""
+    answers: list[Reserved] = await client.execute_update_with_start_workflow(
+        BudgetWorkflow.reserve, what, start_workflow_operation=starting(request)
     )
+    [answer] = answers
+    return answer.is_new
 
 
 def budget(client: Client) -> Handle:
@@ -71,7 +75,9 @@ def budget(client: Client) -> Handle:
 
 
 async def settle(client: Client, key: str, amount: int | None) -> None:
-    await budget(client).execute_update(BudgetWorkflow.settle, Settle(key=key, micro_usd=amount))
+    await budget(client).execute_update(
+        BudgetWorkflow.settle, Settle(payments=[Payment(key=key, micro_usd=amount)])
+    )
 
 
 async def counts(client: Client) -> tuple[int, int, int]:
@@ -114,6 +120,21 @@ class TestUpdates:
         standing = Standing.model_validate(cause.details[0])
         assert standing.left_micro_usd == 100_000
         assert standing.resets_at > datetime.now(UTC)
+
+    async def test_of_several_at_once_those_that_fit_are_held(
+        self, client: Client, new_worker: WorkerFactory
+    ) -> None:
+        holds = [Hold(key=key, job_id="img_1", micro_usd=600_000) for key in "ab"]
+        async with new_worker():
+            held, refused = await client.execute_update_with_start_workflow(
+                BudgetWorkflow.reserve,
+                Reserve(holds=holds, limits=[DAY]),
+                start_workflow_operation=starting(LATER),
+            )
+            assert await counts(client) == (0, 0, 600_000)
+        assert held == Reserved(is_new=True)
+        assert refused.refused is not None
+        assert refused.refused.left_micro_usd == 400_000
 
     async def test_an_edited_limit_holds_at_once(
         self, client: Client, new_worker: WorkerFactory

@@ -1,0 +1,108 @@
+"""What a request would cost, and how long it would take; nothing starts and nothing is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from api.answers import final_answer, stand_in_message
+from api.estimates import Estimates
+from api.schemas import (
+    BatchRequestBody,
+    FinalAnswer,
+    ImageRequest,
+    QuoteAnswer,
+    QuotedImage,
+    QuotedTotal,
+)
+from domain.budgets import micro_usd, usd
+from domain.errors import InvalidRequest
+from domain.jobs import JobRequest
+from domain.renders import SuccessorOrder
+from pipeline.planning import Planner
+
+
+class Quotes:
+    """Plans as a submission does; raises the planner's refusals."""
+
+    def __init__(self, planner: Planner, estimates: Estimates, batch_concurrency: int) -> None:
+        self._planner = planner
+        self._estimates = estimates
+        self._batch_concurrency = batch_concurrency
+
+    def image(self, body: ImageRequest) -> QuoteAnswer:
+        """The price of what `generate` would make."""
+        return self._quote([self._planner.job(body.wish())], 1)
+
+    def batch(self, body: BatchRequestBody) -> QuoteAnswer:
+        """The price of what `batch-generate` would make, first as drafts where it says so."""
+        requests = []
+        for index, image in enumerate(body.images):
+            try:
+                requests.append(self._planner.batch_item(image.wish(), body.workflow))
+            except InvalidRequest as refused:
+                refused.errors = [(f"images.{index}.{f}", m) for f, m in refused.errors]
+                raise
+        at_once = body.max_concurrency or self._batch_concurrency
+        return self._quote(requests, -(-len(requests) // at_once))
+
+    def _quote(self, requests: list[JobRequest], rounds: int) -> QuoteAnswer:
+        images = [self._image(request) for request in requests]
+        finals = [image.final.price_usd for image in images if image.final is not None]
+        return QuoteAnswer(
+            images=images,
+            total=QuotedTotal(
+                images=sum(image.num_images for image in images),
+                price_usd=_total(image.price_usd for image in images),
+                finals_price_usd=_total(finals) if finals else None,
+                expected_seconds=self._seconds(requests[0], rounds),
+            ),
+        )
+
+    def _image(self, request: JobRequest) -> QuotedImage:
+        target, spec = request.targets[0], request.spec
+        final, problem = self._final(request)
+        return QuotedImage(
+            provider=target.provider,
+            model=target.model,
+            quality=spec.quality,
+            width=target.width_px or spec.width_px,
+            height=target.height_px or spec.height_px,
+            num_images=spec.num_images,
+            price_per_image_usd=target.price_usd,
+            price_usd=_total([target.price_usd] * spec.num_images),
+            expected_seconds=self._seconds(request, 1),
+            is_draft=request.is_draft,
+            message=stand_in_message(request.stand_in_for),
+            warnings=[*(request.warnings or []), *problem] or None,
+            final=final,
+        )
+
+    def _final(self, request: JobRequest) -> tuple[FinalAnswer | None, list[str]]:
+        """What approving the draft would start, or why nothing could be."""
+        if not request.is_draft:
+            return None, []
+        target = request.targets[0]
+        draft = SuccessorOrder(
+            job_id="img_0",
+            asset_token=request.asset_token,
+            seed=request.spec.seed,
+            request=request,
+            provider=target.provider,
+            model=target.model,
+        )
+        try:
+            return final_answer(self._planner.offer(draft)), []
+        except InvalidRequest as refused:
+            return None, [f"The draft will have no final: {refused.message}"]
+
+    def _seconds(self, request: JobRequest, rounds: int) -> int:
+        by_catalogue = request.targets[0].expected_seconds
+        return self._estimates.whole_seconds(request.recipe, by_catalogue, rounds)
+
+
+def _total(prices: Iterable[float | None]) -> float | None:
+    """The sum, to the millionth; None as soon as one is unknown."""
+    known = list(prices)
+    if None in known:
+        return None
+    return usd(sum(micro_usd(price) for price in known if price is not None))
