@@ -63,15 +63,25 @@ class Beat:
     async def put_down(self, call: PaidCall | None) -> None:
         """Heartbeat the call that is under way; on return the engine has it.
 
-        A ticket is worth waiting for the engine, however long. Raises `StorageUnavailable` where
-        the engine does not take anything else: then nothing may be sent.
+        What has happened is worth waiting for the engine, however long. Raises
+        `StorageUnavailable` where it does not take a call that is sent next: then none may be.
         """
-        self.call = call
+        earlier, self.call = self.call, call
+        is_sent_next = call is not None and call.ticket is None
+        try:
+            await self._until_acknowledged(may_wait=not is_sent_next)
+        except BaseException:
+            if is_sent_next:
+                # Nothing is sent, and no later heartbeat may say so.
+                self.call = earlier
+                self.send()
+            raise
+
+    async def _until_acknowledged(self, *, may_wait: bool) -> None:
         # First, so that no older heartbeat is on its way when the acknowledged one is.
         self.send()
-        is_ticket = call is not None and call.ticket is not None
         pause = BEAT_SECONDS
-        while not await self._acknowledged(is_ticket):
+        while not await self._acknowledged(may_wait):
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
@@ -127,13 +137,19 @@ async def alive(send: Callable[[], None] = activity.heartbeat) -> AsyncIterator[
         task.cancel()
 
 
+def is_cancel_requested() -> bool:
+    """Whether the job is cancelled, not only this attempt at it: by its worker, by a timeout."""
+    why = activity.cancellation_details()
+    return why is not None and why.cancel_requested
+
+
 async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
     """Do work that a cancel comes too late for; only a worker's shutdown interrupts it."""
     task = asyncio.ensure_future(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        if activity.is_worker_shutdown():
+        if activity.is_worker_shutdown() and not is_cancel_requested():
             task.cancel()
             raise
         return await task

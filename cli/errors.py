@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import typer
 from rich.console import Console
 
+from providers.catalogue import CatalogueError
 from settings import SettingsError
 
 
@@ -17,10 +18,10 @@ class CommandError(Exception):
 
 @contextmanager
 def told_in_one_sentence() -> Iterator[None]:
-    """Print a `CommandError` or `SettingsError` to standard error and exit with 1."""
+    """Print what is wrong with the command, a setting or `darkroom.toml`, and exit with 1."""
     try:
         yield
-    except (CommandError, SettingsError) as error:
+    except (CatalogueError, CommandError, SettingsError) as error:
         console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
         console.print(f"darkroom: {error}", style="red")
         raise typer.Exit(1) from None

@@ -21,6 +21,10 @@ from cli.errors import told_in_one_sentence
 from cli.home import ChildrenLock, claimed, prepare_home, writing_to
 from cli.preflight import check_exposure, check_ports
 from cli.supervisor import Child, NotReadyError, ReadyCheck, Supervisor
+from pipeline.planning import STAND_IN
+from pipeline.spending import load_budgets
+from providers.catalogue import load_catalogue
+from providers.registry import what_lacks
 from settings import Settings, load_settings
 
 CODE_ROOT = Path(__file__).resolve().parent.parent
@@ -43,6 +47,8 @@ class Plan:
     """Engine and store, unless both are outside."""
     services: tuple[Child, ...]
     """API and worker."""
+    vendors: str
+    """Who renders, for the banner."""
 
 
 def up(
@@ -135,7 +141,11 @@ def _signals(supervisor: Supervisor, say: Say) -> Iterator[asyncio.Event]:
 
 
 def compose(home: Path, settings: Settings, code_root: Path) -> Plan:
-    """Everything that `up` runs with these settings; raises `CommandError` on a missing program."""
+    """Everything that `up` runs with these settings.
+
+    Raises `CommandError` on a missing program, `CatalogueError` on a wrong `darkroom.toml`.
+    """
+    load_budgets(settings.config)  # what is wrong there is said before anything starts
     env = {**os.environ, **_common_environment(home, code_root)}
     bases: list[Child] = []
     if settings.expects_embedded_engine:
@@ -146,7 +156,7 @@ def compose(home: Path, settings: Settings, code_root: Path) -> Plan:
         bases.append(embedded.store(home, settings.s3_port, settings.s3_bucket, keys))
         env = {**_without(env, "AWS_"), **_store_environment(settings, keys)}
     services = (_api(settings, env, code_root), _worker(settings, env, code_root))
-    return Plan(home, settings, tuple(bases), services)
+    return Plan(home, settings, tuple(bases), services, _vendors(settings))
 
 
 def banner(plan: Plan) -> Text:
@@ -157,12 +167,21 @@ def banner(plan: Plan) -> Text:
         "Temporal": _temporal_ui_url(plan.settings),
         "data": str(plan.home),
         "logs": str(plan.home / "logs"),
-        "vendors": "one that is not configured is stood in for by the built-in `studio`",
+        "vendors": plan.vendors,
         "stop": "Ctrl-C",
         "try": _curl(url),
     }
     told = [Text.assemble((f"{name:<10}", "bold"), line) for name, line in lines.items() if line]
     return Text("\n").join([Text(), *told, Text()])
+
+
+def _vendors(settings: Settings) -> str:
+    """The vendors that can be used; raises `CatalogueError`."""
+    catalogue = load_catalogue(settings.config)
+    usable = set(catalogue.providers) - set(what_lacks(catalogue, os.environ)) - {STAND_IN}
+    if not usable:
+        return "none has a key; the built-in `studio` stands in for whichever is named"
+    return ", ".join(sorted(usable))
 
 
 def _api(settings: Settings, env: Mapping[str, str], code_root: Path) -> Child:

@@ -358,10 +358,12 @@ class PaidCall(Model):
     key: str
     """Of this call alone; the same when it is taken up again after a crash."""
     first_index: int
-    """Of the pictures that it makes."""
+    """Of the order's pictures that are made by one call."""
     sent_at: datetime
     ticket: str | None = None
     """The vendor's id; None while the answer to the submission is not seen."""
+    indices: list[int] | None = None
+    """The pictures that it makes, where some of the order's were stored before it."""
 
 
 class Progress(Model):

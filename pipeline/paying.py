@@ -65,15 +65,23 @@ class InMemoryJournal:
 class RunningCall:
     """One call of an order, new or taken up again: the `providers.base.Call` of its adapter."""
 
-    def __init__(self, order: RenderOrder, journal: Journal, indices: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        order: RenderOrder,
+        journal: Journal,
+        indices: tuple[int, ...],
+        missing: tuple[int, ...] | None = None,
+    ) -> None:
         self._order = order
         self._journal = journal
-        self.indices = indices
+        self._first_index = indices[0]
         earlier = journal.call
         self._noted = earlier if earlier and earlier.first_index == indices[0] else None
-        number = len(journal.attempts)
-        new_key = f"{order.job_id}.{order.target.provider}.{indices[0]}.{number}"
-        self.key = self._noted.key if self._noted else new_key
+        self.key = self._noted.key if self._noted else self._new_key()
+        asked = self._noted.indices if self._noted else missing
+        self.indices = tuple(asked or indices)
+        """What it makes: of a new call what is missing, else what it was sent for."""
+        self._asked = list(self.indices) if self.indices != indices else None
 
     @property
     def ticket(self) -> str | None:
@@ -100,7 +108,12 @@ class RunningCall:
         if self._journal.is_called_off:
             raise Cancelled("The job was cancelled.", provider=self._order.target.provider)
         await self._put_down(
-            PaidCall(key=self.key, first_index=self.indices[0], sent_at=datetime.now(UTC))
+            PaidCall(
+                key=self.key,
+                first_index=self._first_index,
+                sent_at=datetime.now(UTC),
+                indices=self._asked,
+            )
         )
 
     async def submitted(self, ticket: str) -> None:
@@ -153,6 +166,12 @@ class RunningCall:
             basis=basis,
             billed=billed,
         )
+
+    def _new_key(self) -> str:
+        """A job may try two models of one provider, and each of them more than once."""
+        target, number = self._order.target, len(self._journal.attempts)
+        which = f"{self._first_index}.{number}"
+        return f"{self._order.job_id}.{target.provider}.{target.model}.{which}"
 
     async def _put_down(self, noted: PaidCall | None) -> None:
         await self._journal.put_down(noted)

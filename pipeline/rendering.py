@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from domain.errors import (
+    Billed,
+    InternalFailure,
     InvalidOutput,
     JobFailure,
-    OutcomeUnknown,
     ProviderUnavailable,
 )
 from domain.jobs import Attempt, JobError, Outcome
@@ -110,21 +112,21 @@ class Renderer:
         missing: tuple[int, ...],
     ) -> dict[int, Original]:
         """Make one call, or take it up again, and account for whatever becomes of it."""
-        call = RunningCall(order, journal, indices)
+        call = RunningCall(order, journal, indices, missing)
         await self._find(provider, order, call)
         if call.ticket is not None:
-            wanted = _wanted(order, indices)
+            wanted = _wanted(order, call.indices)
         else:
-            wanted = _wanted(order, missing, await self._references.of(order.spec))
+            wanted = _wanted(order, call.indices, await self._references.of(order.spec))
         try:
             if call.ticket is None:
                 await self._cashier.reserve(call)
-            pictures = await provider.generate(wanted, call)
-            made = await self._keep(order, call, wanted.indices, pictures)
+            with _defects_told(provider, call):
+                pictures = await provider.generate(wanted, call)
+                made = await self._keep(order, call, pictures)
         except JobFailure as failure:
             if not call.goes_on_after(failure):
-                await self._cashier.settle_failed(call, failure)
-                await call.end()
+                await self._close_failed(call, failure)
             raise
         except asyncio.CancelledError:
             if not call.is_sent:
@@ -135,16 +137,28 @@ class Renderer:
         return made
 
     async def _find(self, provider: Provider, order: RenderOrder, call: RunningCall) -> None:
-        """Ask the vendor what became of a call whose answer was lost."""
+        """Ask the vendor what became of a call whose answer was lost.
+
+        Whatever keeps us from asking, unless it passes: the call may have been paid.
+        """
         if call.lost is None:
             return
-        wanted = _wanted(order, call.indices, await self._references.of(order.spec))
         try:
-            await call.found(await provider.find(wanted, call.key, call.lost.sent_at))
-        except OutcomeUnknown as unknown:
-            await self._cashier.settle_failed(call, unknown)
-            await call.end()
+            wanted = _wanted(order, call.indices, await self._references.of(order.spec))
+            with _defects_told(provider, call):
+                ticket = await provider.find(wanted, call.key, call.lost.sent_at)
+        except JobFailure as failure:
+            if not failure.retryable:
+                failure.billed = Billed.UNKNOWN
+                await self._close_failed(call, failure)
             raise
+        if ticket is None:
+            await self._cashier.release(call)
+        await call.found(ticket)
+
+    async def _close_failed(self, call: RunningCall, failure: JobFailure) -> None:
+        await self._cashier.settle_failed(call, failure)
+        await call.end()
 
     async def _close(
         self,
@@ -156,14 +170,13 @@ class Renderer:
         """All of a call's pictures are stored: account for it where a crash came between."""
         call = RunningCall(order, journal, indices)
         if call.is_sent:
-            await self._cashier.settle(call, [kept[index] for index in indices])
+            await self._cashier.settle(call, [kept[index] for index in call.indices])
             await call.end()
 
     async def _keep(
         self,
         order: RenderOrder,
         call: RunningCall,
-        indices: tuple[int, ...],
         pictures: list[Picture],
     ) -> dict[int, Original]:
         """Store what was paid for, each picture's cost before it: that must not be lost.
@@ -171,7 +184,7 @@ class Renderer:
         Raises `InvalidOutput` once the usable ones are stored, if any is not.
         """
         made, broken = {}, None
-        for index, picture in zip(indices, pictures, strict=True):
+        for index, picture in zip(call.indices, pictures, strict=True):
             try:
                 made[index] = await self._original(order, index, picture), picture.data
             except InvalidOutput as failure:
@@ -234,6 +247,21 @@ def attempt_of(
         outcome=outcome,
         error=JobError.of(failure) if failure else None,
     )
+
+
+@contextmanager
+def _defects_told(provider: Provider, call: RunningCall) -> Iterator[None]:
+    """A defect is a failure like any other: what the call may have cost is accounted for."""
+    try:
+        yield
+    except JobFailure:
+        raise
+    except Exception as defect:
+        raise InternalFailure(
+            "The provider's adapter failed unexpectedly.",
+            provider=provider.name,
+            billed=Billed.UNKNOWN if call.is_sent else Billed.NO,
+        ) from defect
 
 
 def _calls(order: RenderOrder) -> Iterator[tuple[int, ...]]:

@@ -121,18 +121,23 @@ def build_roster(
 ) -> Roster:
     """Build what is configured; makes no call, and imports no SDK that is not used."""
     providers: dict[str, Provider] = {Studio.NAME: Studio(studio_concurrency)}
-    problems, elsewhere = {}, set()
+    problems = what_lacks(catalogue, environment)
+    elsewhere = {name for name in problems if catalogue.providers[name].enabled}
     for name, entry in catalogue.providers.items():
-        if name in providers:
-            continue
-        problem = _problem(name, entry, environment)
-        if problem is None:
+        if name not in providers and name not in problems:
             providers[name] = KINDS[entry.kind or name].build(_connect(name, entry, environment))
-        elif entry.enabled:
-            elsewhere.add(name)
-        else:
-            problems[name] = problem
-    return Roster(providers, problems, frozenset(elsewhere))
+    lacking = {name: problem for name, problem in problems.items() if name not in elsewhere}
+    return Roster(providers, lacking, frozenset(elsewhere))
+
+
+def what_lacks(catalogue: Catalogue, environment: Mapping[str, str]) -> dict[str, str]:
+    """The providers that cannot be used in this process, each with the line that fixes it."""
+    problems = {
+        name: _problem(name, entry, environment)
+        for name, entry in catalogue.providers.items()
+        if name != Studio.NAME
+    }
+    return {name: problem for name, problem in problems.items() if problem is not None}
 
 
 def _problem(name: str, entry: ProviderEntry, environment: Mapping[str, str]) -> str | None:

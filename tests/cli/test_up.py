@@ -47,6 +47,18 @@ def test_the_banner_tells_the_addresses_and_where_things_are(inhabited: Inhabite
     assert house.answers("/health/ready")
 
 
+def test_a_wrong_darkroom_toml_is_said_before_anything_starts(
+    tmp_path: Path, house: House
+) -> None:
+    config = tmp_path / "darkroom.toml"
+    config.write_text("[[budgets]]\namount_usd = -1\nperiod = 'day'\n")
+    up = house.up(DARKROOM_CONFIG=str(config))
+    assert up.process.wait(20) == 1
+    assert "darkroom.toml: budgets.1.amount_usd" in up.output
+    assert "Traceback" not in up.output
+    assert "starting" not in up.output
+
+
 def test_children_know_the_embedded_servers_and_nothing_of_the_users_own(
     inhabited: Inhabited,
 ) -> None:

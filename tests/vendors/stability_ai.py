@@ -5,7 +5,11 @@ Source: https://platform.stability.ai/docs/api-reference
 
 from __future__ import annotations
 
+import io
+from typing import Any
+
 from fastapi import APIRouter, Request, Response
+from PIL import Image
 
 from domain.sizes import AspectRatio
 from tests.vendors.stand_in import form_of, picture, vendor_of
@@ -20,11 +24,19 @@ async def generate(service: str, request: Request) -> Response:
         return instead
     if request.headers.get("authorization") != "Bearer stability-key":
         return Response('{"id": "1", "name": "unauthorized", "errors": ["bad key"]}', 401)
-    ratio = AspectRatio(body.get("aspect_ratio", "1:1")).width_to_height
-    height = round((1024 * 1024 / ratio) ** 0.5 / 64) * 64
     seed = int(body.get("seed", 0)) or 7
     return Response(
-        picture(round(height * ratio / 64) * 64, height, seed),
+        picture(*_size(body), seed),
         media_type="image/png",
         headers={"finish-reason": "SUCCESS", "seed": str(seed)},
     )
+
+
+def _size(body: dict[str, Any]) -> tuple[int, int]:
+    """About a megapixel in the ratio that is asked for, else as large as the picture given."""
+    if "image" in body:
+        with Image.open(io.BytesIO(body["image"])) as given:
+            return given.size
+    ratio = AspectRatio(body.get("aspect_ratio", "1:1")).width_to_height
+    height = round((1024 * 1024 / ratio) ** 0.5 / 64) * 64
+    return round(height * ratio / 64) * 64, height
