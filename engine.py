@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from temporalio.api.enums.v1 import IndexedValueType
@@ -9,8 +10,9 @@ from temporalio.api.operatorservice.v1 import (
     AddSearchAttributesRequest,
     ListSearchAttributesRequest,
 )
-from temporalio.client import Client, RetryConfig
+from temporalio.client import Client, Interceptor, RetryConfig
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.runtime import Runtime
 from temporalio.service import RPCError
 
 from domain.names import SEARCH_ATTRIBUTE_TYPES
@@ -27,12 +29,22 @@ class SearchAttributesMissing(Exception):
     """The namespace lacks search attributes and does not let us add them."""
 
 
-async def connect(*, lazy: bool = False) -> Client:
-    """A client of the engine that `TEMPORAL_*` names; with `lazy` no connection is made yet."""
+async def connect(
+    *,
+    lazy: bool = False,
+    runtime: Runtime | None = None,
+    interceptors: Sequence[Interceptor] = (),
+) -> Client:
+    """A client of the engine that `TEMPORAL_*` names; with `lazy` no connection is made yet.
+
+    Workers of the client have its `interceptors` too, where they are for workers.
+    """
     return await Client.connect(
         **temporal_client_config(),
         data_converter=pydantic_data_converter,
         lazy=lazy,
+        runtime=runtime,
+        interceptors=interceptors,
         retry_config=RetryConfig(max_elapsed_time_millis=2000) if lazy else None,
     )
 

@@ -6,19 +6,24 @@ to the engine is not here: `temporalio.envconfig` reads `TEMPORAL_*`, see `tempo
 
 from __future__ import annotations
 
-import base64
+import json
 import os
+import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from dotenv import load_dotenv
 from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
+
+from domain.keys import ApiKey
+from domain.webhooks import signing_secrets
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 ENV_FILE = ".env"
+_ORIGIN = re.compile(r"https?://[^/\s?#*]+")
 
 
 class SettingsError(Exception):
@@ -51,6 +56,15 @@ class Settings(BaseSettings):
     """A CDN or public bucket that serves the stored images; else the API serves them."""
     temporal_ui_url: AnyHttpUrl | None = None
 
+    api_keys: Annotated[tuple[ApiKey, ...], NoDecode] = ()
+    """As in `[[keys]]`, in the environment as a JSON list: for containers."""
+    keys_file: Path | None = None
+    """Where `darkroom keys` keeps its keys; `keys.toml` in the home where it is not said."""
+    insecure: bool = False
+    """Serve whoever reaches the API, though there are no keys."""
+    cors_origins: str = ""
+    """Origins, comma separated, whose pages may call the API from a browser; `*` for any."""
+
     config: Path = Path("darkroom.toml")
     stand_in: bool = False
     """Render for a vendor that is not configured with `studio`; `darkroom up` turns it on."""
@@ -59,9 +73,14 @@ class Settings(BaseSettings):
     batch_concurrency: int = Field(default=20, ge=1, le=500)
     max_body_bytes: int = Field(default=24 * 1024 * 1024, ge=1024)
     poll_interval_seconds: float = Field(default=0.5, gt=0, le=10)
+    keep_alive_seconds: float = Field(default=15.0, gt=0, le=300)
+    """Between the comments that keep a silent stream of events open through proxies."""
 
     webhook_secret: SecretStr | None = None
-    """Standard Webhooks secret (`whsec_` and base64) that signs what `webhook_url` receives."""
+    """Standard Webhooks secret (`whsec_` and base64) that signs what `webhook_url` receives.
+
+    Several, with spaces or commas between, while it is rotated: each signs.
+    """
     webhook_allow_hosts: str = ""
     """Host names, comma separated, that webhooks may reach at private addresses."""
     reference_allow_hosts: str = ""
@@ -75,19 +94,48 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(default=30.0, ge=0)
     """How long a worker that was asked to stop lets running activities finish."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["text", "json"] = "text"
+    worker_metrics_host: str = "127.0.0.1"
+    worker_metrics_port: Port | None = None
+    """Where a worker serves its metrics; nowhere unless set, which `darkroom up` does."""
 
     @field_validator("webhook_secret")
     @classmethod
     def _is_a_standard_webhooks_secret(cls, secret: SecretStr | None) -> SecretStr | None:
         if secret is not None:
-            encoded = secret.get_secret_value().removeprefix("whsec_")
-            try:
-                decoded = base64.b64decode(encoded, validate=True)
-            except ValueError:
-                decoded = b""
-            if not decoded:
-                raise ValueError("must be 'whsec_' and base64, as `openssl rand -base64 32` gives")
+            signing_secrets(secret.get_secret_value())
         return secret
+
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _is_a_json_list(cls, keys: Any) -> Any:
+        if not isinstance(keys, str):
+            return keys
+        try:
+            listed = json.loads(keys or "[]")
+        except ValueError:
+            listed = None
+        if not isinstance(listed, list):
+            raise ValueError("must be a JSON list of objects with name, tenant, scopes and sha256")
+        return listed
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, origins: str) -> str:
+        for origin in _listed(origins) - {"*"}:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"'{origin}' is no origin: https://pictures.example, without a /")
+        return origins
+
+    @property
+    def keys_path(self) -> Path:
+        """The file that `darkroom keys` writes."""
+        return (self.keys_file or self.home / "keys.toml").expanduser()
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """The origins in `cors_origins`."""
+        return _listed(self.cors_origins)
 
     @property
     def review_seconds(self) -> float:
@@ -95,14 +143,20 @@ class Settings(BaseSettings):
         return self.review_days * 86400.0
 
     @property
+    def webhook_secrets(self) -> tuple[str, ...]:
+        """The secrets in `webhook_secret`; empty where there is none."""
+        secret = self.webhook_secret
+        return signing_secrets(secret.get_secret_value()) if secret is not None else ()
+
+    @property
     def webhook_hosts(self) -> frozenset[str]:
         """The names in `webhook_allow_hosts`."""
-        return _listed(self.webhook_allow_hosts)
+        return _listed(self.webhook_allow_hosts.lower())
 
     @property
     def reference_hosts(self) -> frozenset[str]:
         """The names in `reference_allow_hosts`."""
-        return _listed(self.reference_allow_hosts)
+        return _listed(self.reference_allow_hosts.lower())
 
     @property
     def worker_only(self) -> frozenset[str]:

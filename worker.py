@@ -10,9 +10,10 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from functools import partial
 
 from temporalio.client import Client
 from temporalio.worker import Worker
@@ -26,15 +27,23 @@ from activities.develop import DevelopActivities
 from activities.plan import PlanActivities
 from activities.purse import BudgetPurse
 from activities.render import RenderActivities
+from api.telling import Teller
 from domain.errors import StorageUnavailable
-from domain.names import TASK_QUEUE, provider_queue
-from pipeline.delivering import WebhookSender
+from domain.names import TASK_QUEUE, WEBHOOK_QUEUE, provider_queue
+from observing import logs
+from observing.activities import ActivityWatch
+from observing.core import metered_runtime
+from observing.exposing import exposed
+from observing.meters import Meters
+from observing.tracing import Tracing, start_tracing
+from pipeline.delivering import DELIVERIES_AT_ONCE, WebhookSender
 from pipeline.developing import Developer
-from pipeline.paying import Cashier
+from pipeline.paying import Cashier, Told, nobody
 from pipeline.planning import Planner
 from pipeline.references import References
 from pipeline.rendering import Renderer
 from pipeline.spending import NoBudgets, Purse, load_budgets
+from pipeline.subscribing import load_subscriptions
 from providers.catalogue import Catalogue, CatalogueError, load_catalogue
 from providers.registry import Roster, build_roster
 from providers.studio.provider import Studio
@@ -42,14 +51,18 @@ from settings import Settings, SettingsError, load_settings
 from storage import objects
 from storage.archive import Archive
 from storage.ledger import Ledger
+from version import VERSION
 from workflows.budget import BudgetWorkflow
+from workflows.claim import ClaimWorkflow
 from workflows.image_batch import ImageBatchWorkflow
 from workflows.image_job import ImageJobWorkflow
 from workflows.webhook import WebhookWorkflow
 
+Connect = Callable[[], Awaitable[Client]]
+
 logger = logging.getLogger("darkroom.worker")
 
-WORKFLOWS = [ImageJobWorkflow, ImageBatchWorkflow, WebhookWorkflow, BudgetWorkflow]
+WORKFLOWS = [ImageJobWorkflow, ImageBatchWorkflow, WebhookWorkflow, BudgetWorkflow, ClaimWorkflow]
 
 _SANDBOX = SandboxRestrictions.default.with_passthrough_modules(
     "activities",
@@ -77,17 +90,20 @@ def build_workers(
     roster: Roster,
     *,
     cached_workflows: int = 1000,
+    told: Told = nobody,
 ) -> list[Worker]:
-    """One worker for workflows and common activities, one for each provider's queue.
+    """One worker for workflows and common activities, one for webhooks, one for each provider.
 
     Where the settings name providers, only one for each of those. With no cached workflows every
-    step is a replay, as tests want it. Raises `CatalogueError`, `SettingsError`.
+    step is a replay, as tests want it. `told` hears of every paid call. Raises `CatalogueError`,
+    `SettingsError`.
     """
     served = _served(settings, roster)
-    hands = _hands(client, settings, store, catalogue, roster, served)
+    hands = _hands(client, settings, store, catalogue, roster, served, told)
     if settings.worker_only:
         return hands
-    return [_story(client, settings, store, catalogue, roster, cached_workflows), *hands]
+    story = _story(client, settings, store, catalogue, roster, cached_workflows)
+    return [story, _courier(client, settings, store), *hands]
 
 
 def _served(settings: Settings, roster: Roster) -> list[str]:
@@ -131,7 +147,6 @@ def _story(
             BudgetActivities(client).find_idle_jobs,
             plans.plan_final,
             plans.plan_revision,
-            DeliverActivities(_sender(settings)).deliver,
         ],
         workflow_runner=SandboxedWorkflowRunner(restrictions=_SANDBOX),
         max_cached_workflows=cached_workflows,
@@ -149,9 +164,10 @@ def _hands(
     catalogue: Catalogue,
     roster: Roster,
     served: Iterable[str],
+    told: Told,
 ) -> list[Worker]:
     references = References(store, settings.reference_hosts)
-    cashier = Cashier(_purse(client, settings), Ledger(store))
+    cashier = Cashier(_purse(client, settings), Ledger(store), told)
     renders = RenderActivities(
         Renderer(roster.providers, store, references, cashier), settings.on_unknown_outcome
     )
@@ -180,16 +196,27 @@ def _calls_at_once(provider: str, catalogue: Catalogue, settings: Settings) -> i
     return catalogue.providers[provider].concurrency or _CALLS_AT_ONCE
 
 
-def _sender(settings: Settings) -> WebhookSender | None:
-    if settings.webhook_secret is None:
-        return None
-    return WebhookSender(settings.webhook_secret.get_secret_value(), settings.webhook_hosts)
+def _courier(client: Client, settings: Settings, store: objects.ObjectStore) -> Worker:
+    """Deliveries have a worker of their own: a receiver that hangs takes no place of a job's."""
+    subscriptions = load_subscriptions(
+        settings.config, os.environ, settings.webhook_secrets, settings.webhook_hosts
+    )
+    sender = WebhookSender(settings.webhook_hosts)
+    teller = Teller(client, Archive(store), settings)
+    return Worker(
+        client,
+        task_queue=WEBHOOK_QUEUE,
+        activities=[DeliverActivities(sender, subscriptions, teller).deliver],
+        max_concurrent_activities=DELIVERIES_AT_ONCE,
+        graceful_shutdown_timeout=timedelta(seconds=settings.drain_seconds),
+    )
 
 
 async def run(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT, then let running activities finish."""
     stop = _stop_event()
-    client = await _connected(stop)
+    meters, tracing = Meters(), start_tracing("darkroom-worker", VERSION, os.environ)
+    client = await _connected(stop, _as_observed(settings, meters, tracing))
     if client is None:
         return
     await engine.ensure_search_attributes(client)
@@ -197,9 +224,15 @@ async def run(settings: Settings) -> None:
     await _prepare(store)
     catalogue = load_catalogue(settings.config)
     roster = build_roster(catalogue, os.environ, settings.studio_concurrency)
-    workers = build_workers(client, settings, store, catalogue, roster)
+    meters.know({name: entry.models for name, entry in catalogue.providers.items()})
+    workers = build_workers(client, settings, store, catalogue, roster, told=meters.entered)
     async with AsyncExitStack() as running:
+        if tracing is not None:
+            running.callback(tracing.close)
         running.push_async_callback(roster.close)
+        await running.enter_async_context(
+            exposed(meters.registry, settings.worker_metrics_host, settings.worker_metrics_port)
+        )
         for worker in workers:
             await running.enter_async_context(worker)
         logger.info("ready on %s", ", ".join(sorted(worker.task_queue for worker in workers)))
@@ -207,6 +240,15 @@ async def run(settings: Settings) -> None:
         logger.info("draining for up to %.0f s", settings.drain_seconds)
         await _shut_down(workers)
     logger.info("stopped")
+
+
+def _as_observed(settings: Settings, meters: Meters, tracing: Tracing | None) -> Connect:
+    """How to connect a client that counts and traces all that its workers do."""
+    runtime, core = metered_runtime(settings.log_level)
+    meters.registry.register(core)
+    outside = [tracing.interceptor] if tracing else []
+    interceptors = [*outside, ActivityWatch(meters)]
+    return partial(engine.connect, runtime=runtime, interceptors=interceptors)
 
 
 async def _prepare(store: objects.ObjectStore) -> None:
@@ -228,13 +270,13 @@ def _stop_event() -> asyncio.Event:
     return stop
 
 
-async def _connected(stop: asyncio.Event) -> Client | None:
+async def _connected(stop: asyncio.Event, connect: Connect) -> Client | None:
     """A connected client, waited for as long as it takes; None when asked to stop before."""
     loop = asyncio.get_running_loop()
     say_again_at = loop.time()
     while not stop.is_set():
         try:
-            return await engine.connect()
+            return await connect()
         except RuntimeError as error:
             if loop.time() >= say_again_at:
                 logger.warning("the engine does not answer yet: %s", error)
@@ -250,9 +292,7 @@ def main() -> int:
     sys.dont_write_bytecode = False
     try:
         settings = load_settings()
-        logging.basicConfig(
-            level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s"
-        )
+        logs.install(settings.log_level, settings.log_format, logs.secrets_in(os.environ))
         asyncio.run(run(settings))
     except (SettingsError, CatalogueError, engine.SearchAttributesMissing) as error:
         sys.stderr.write(f"darkroom worker: {error}\n")

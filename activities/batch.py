@@ -36,7 +36,7 @@ class BatchActivities:
     async def load_items(self, page: Page) -> Items:
         """The requests `start` to `start + count` of the batch's manifest."""
         with translated():
-            requests = await self._archive.read_manifest(page.batch_id)
+            requests = await self._archive.read_manifest(page.batch_id, page.manifest)
         if requests is None:
             raise ApplicationError(
                 f"the batch's manifest is gone [batch={page.batch_id}]",

@@ -2,41 +2,65 @@
 
 from __future__ import annotations
 
-from http import HTTPStatus
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-import httpcore
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from domain.webhooks import Delivery
-from pipeline.delivering import WebhookSender
-from pipeline.guarding import AddressRefused
+from domain.errors import DarkroomError
+from domain.webhooks import Answered, Delivery
+from pipeline.delivering import Answer, Message, NeverDeliverable, NotDelivered, WebhookSender
+from pipeline.subscribing import Subscriptions
 
-_UNREACHABLE = (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError)
+Look = Callable[[Delivery], Awaitable[dict[str, Any]]]
+"""What a GET of the delivery's job or batch answers now; raises `DarkroomError`."""
+
+_LONGEST_PAUSE_SECONDS = 4 * 3600.0
 
 
 class DeliverActivities:
-    """Registered on the `darkroom` task queue."""
+    """Registered on the task queue of deliveries."""
 
-    def __init__(self, sender: WebhookSender | None) -> None:
+    def __init__(self, sender: WebhookSender, subscriptions: Subscriptions, look: Look) -> None:
         self._sender = sender
+        self._subscriptions = subscriptions
+        self._look = look
 
     @activity.defn
-    async def deliver(self, delivery: Delivery) -> None:
+    async def deliver(self, delivery: Delivery) -> Answered:
         """Post the message; any answer but 2xx is tried again, 410 and a refused address never."""
-        if self._sender is None:
-            raise ApplicationError("this worker has no DARKROOM_WEBHOOK_SECRET")
+        secrets = self._subscriptions.secrets(delivery.tenant, delivery.url)
+        if not secrets:
+            raise ApplicationError("this worker has no secret that signs for the receiver")
+        message = await self._message(delivery)
         try:
-            status = await self._sender.post(delivery)
-        except AddressRefused as refused:
-            raise ApplicationError(str(refused), non_retryable=True) from refused
-        except (*_UNREACHABLE, OSError) as error:
-            raise _not_taken("the receiver cannot be reached") from error
-        if status == HTTPStatus.GONE:
-            raise ApplicationError("the receiver is gone", non_retryable=True)
-        if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-            raise _not_taken(f"the receiver answered {status}")
+            answer = await self._sender.post(delivery.url, delivery.message_id, message, secrets)
+        except NeverDeliverable as error:
+            raise _not_taken(str(error), again=False) from error
+        except NotDelivered as error:
+            raise _not_taken(str(error)) from error
+        if answer.problem is not None:
+            raise _not_taken(answer.problem, answer, again=not answer.is_final)
+        return Answered(at=datetime.now(UTC), status=answer.status)
+
+    async def _message(self, delivery: Delivery) -> Message:
+        try:
+            data = await self._look(delivery)
+        except DarkroomError as error:
+            raise _not_taken("the state to tell of cannot be read") from error
+        return Message(type=delivery.event, timestamp=delivery.happened_at, data=data)
 
 
-def _not_taken(message: str) -> ApplicationError:
-    return ApplicationError(message, category=ApplicationErrorCategory.BENIGN)
+def _not_taken(
+    message: str, answer: Answer | None = None, *, again: bool = True
+) -> ApplicationError:
+    pause = min(answer.retry_after_seconds or 0, _LONGEST_PAUSE_SECONDS) if answer and again else 0
+    return ApplicationError(
+        message,
+        Answered(at=datetime.now(UTC), status=answer.status if answer else None),
+        non_retryable=not again,
+        next_retry_delay=timedelta(seconds=pause) if pause else None,
+        category=ApplicationErrorCategory.BENIGN,
+    )

@@ -12,6 +12,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.beating import Beat, beating
 from activities.failures import as_application_error
+from activities.starting import tell_started
 from domain.errors import (
     Cancelled,
     InternalFailure,
@@ -46,6 +47,7 @@ class RenderActivities:
     async def render(self, order: RenderOrder) -> Rendered:
         """Make and store the order's pictures; raises `ApplicationError` typed by error code."""
         async with beating(order) as beat:
+            await tell_started(order)
             tried_at = datetime.now(UTC)
             try:
                 rendered = await self._render(order, beat)

@@ -29,13 +29,14 @@ from domain.jobs import (
     Attempt,
     CostBasis,
     ImageAsset,
+    JobCard,
     JobError,
-    JobRequest,
     JobResult,
     JobState,
 )
 from domain.reviews import FinalOffer, Review
 from imaging.provenance import NEWS_CODES
+from settings import Settings
 from storage.keys import ASSETS
 
 API = "/api/v1/images"
@@ -62,12 +63,35 @@ class Addresses:
             return None
         return f"{self.temporal_ui}/namespaces/{self.namespace}/workflows/{workflow_id}"
 
+    @classmethod
+    def configured(cls, settings: Settings, api: str, namespace: str) -> Addresses:
+        """As the operator says, `api` where nothing is said."""
+        assets, temporal_ui = settings.asset_base_url, settings.temporal_ui_url
+        return cls(
+            api=str(settings.public_url or api).rstrip("/"),
+            assets=str(assets).rstrip("/") if assets else None,
+            temporal_ui=str(temporal_ui).rstrip("/") if temporal_ui else None,
+            namespace=namespace,
+        )
+
+    def batch_links(self, batch_id: str) -> LinksAnswer:
+        """What can be done with a batch."""
+        here = f"{self.api}{API}/batches/{batch_id}"
+        return LinksAnswer(
+            self=here,
+            events=f"{here}/events",
+            temporal_ui=self.workflow(batch_id),
+            approve=f"{here}/approve",
+            reject=f"{here}/reject",
+        )
+
     def job_links(self, job_id: str, state: JobState | None = None) -> LinksAnswer:
         """What can be done with a job now."""
         here = f"{self.api}{API}/jobs/{job_id}"
         may_decide = state is not None and state.awaits_review
         return LinksAnswer(
             self=here,
+            events=f"{here}/events",
             temporal_ui=self.workflow(job_id),
             approve=f"{here}/approve" if may_decide else None,
             reject=f"{here}/reject" if may_decide else None,
@@ -99,14 +123,16 @@ def job_answer(
         metadata=card.metadata or {},
         message=stand_in_message(card.stand_in_for),
         warnings=card.warnings,
-        review=_review(state.review) if state.review else None,
+        review=review_answer(state.review) if state.review else None,
         revision_of=card.revision_of,
+        retry_of=card.retry_of,
+        retry_job_id=snapshot.retry_job_id,
         revision_job_id=state.revision_job_id,
         draft_job_id=card.draft_job_id,
         attempts=[_attempt(attempt) for attempt in state.attempts],
         error=_error(state.error) if state.error else None,
         cancellation=Cancellation.TOO_LATE if state.cancel_too_late else None,
-        cost=_cost_of_job(state),
+        cost=cost_answer(state),
         links=at.job_links(snapshot.job_id, state),
     )
 
@@ -147,12 +173,7 @@ def batch_answer(snapshot: BatchSnapshot, at: Addresses) -> BatchStatusAnswer:
             _batch_job(item_id(snapshot.batch_id, index), item, at)
             for index, item in enumerate(state.items)
         ],
-        links=LinksAnswer(
-            self=f"{at.api}{API}/batches/{snapshot.batch_id}",
-            temporal_ui=at.workflow(snapshot.batch_id),
-            approve=f"{at.api}{API}/batches/{snapshot.batch_id}/approve",
-            reject=f"{at.api}{API}/batches/{snapshot.batch_id}/reject",
-        ),
+        links=at.batch_links(snapshot.batch_id),
     )
 
 
@@ -163,10 +184,10 @@ def stand_in_message(stand_in_for: str | None) -> str | None:
     return f"'{stand_in_for}' is not configured here; the built-in studio renders in its place."
 
 
-def accepted_message(request: JobRequest) -> str:
+def accepted_message(card: JobCard) -> str:
     """What a caller is told whose job is accepted, with all that they should know of it."""
-    accepted = stand_in_message(request.stand_in_for) or "The job is accepted."
-    return " ".join([accepted, *(request.warnings or [])])
+    accepted = stand_in_message(card.stand_in_for) or "The job is accepted."
+    return " ".join([accepted, *(card.warnings or [])])
 
 
 def final_answer(offer: FinalOffer) -> FinalAnswer:
@@ -249,11 +270,13 @@ def _error(error: JobError) -> ErrorAnswer:
     )
 
 
-def _review(review: Review) -> ReviewAnswer:
+def review_answer(review: Review) -> ReviewAnswer:
+    """Where a draft's review stands."""
     return ReviewAnswer(
         state=review.state,
         reviewer=review.reviewer,
         comment=review.comment,
+        decided_by=review.decided_by,
         decided_at=review.decided_at,
         expires_at=review.expires_at,
         problem=review.problem,
@@ -261,13 +284,20 @@ def _review(review: Review) -> ReviewAnswer:
     )
 
 
-def _cost_of_job(state: JobState) -> CostAnswer | None:
+def cost_answer(state: JobState) -> CostAnswer | None:
     """None where nothing was made and nothing may have been paid."""
     errors = (attempt.error for attempt in state.attempts)
     unknown = sum(error is not None and error.billed is Billed.UNKNOWN for error in errors)
     if state.result is not None:
         return _cost(state.result.cost_usd, state.result.cost_basis, unknown)
     return _cost(None, unknown_calls=unknown) if unknown else None
+
+
+def image_cost_answer(result: JobResult) -> CostAnswer:
+    """One image's share of what all of its job's cost."""
+    if result.cost_usd is None:
+        return _cost(None)
+    return _cost(round(result.cost_usd / len(result.images), 6), result.cost_basis)
 
 
 def _cost(

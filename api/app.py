@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
 
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.telemetry import TelemetryConfig
 
 import engine
-from api import problems
+from api import context, problems
 from api.answers import API
+from api.backlog import Backlog
+from api.defects import Defects
+from api.doorkeeper import Doorkeeper
+from api.envelope import REQUEST_ID, Envelope
+from api.keyring import KeyRing
 from api.limits import BodyLimits
-from api.routes import batches, costs, files, health, images, jobs, providers, quote
+from api.metering import Metering
+from api.routes import (
+    batches,
+    blogs,
+    costs,
+    files,
+    health,
+    images,
+    jobs,
+    metrics,
+    providers,
+    quote,
+    streams,
+    webhooks,
+)
 from api.services import Services
+from observing import logs
+from observing.core import quiet_runtime
+from observing.engine_calls import EngineWatch
+from observing.meters import Meters
+from observing.tracing import start_tracing
 from providers.catalogue import load_catalogue
 from providers.registry import build_roster
 from settings import Settings, load_settings
@@ -27,23 +52,43 @@ _DESCRIPTION = """Durable image generation with editorial approval.
 Post a prompt, poll the job, approve its draft, and get the final that is bound to it.
 Errors are `application/problem+json` with a stable `code`."""
 
+_HEADERS_TAKEN = (
+    *("Authorization", "X-API-Key", "Content-Type", "If-None-Match", "Range"),
+    *("Idempotency-Key", "Last-Event-ID", REQUEST_ID),
+)
+_UNTRACED = ("/health", "/metrics")
+_HEADERS_SHOWN = ("Content-Range", "ETag", "Location", "Retry-After", REQUEST_ID)
+
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application; the engine and the store may come up later than it does."""
     settings = settings or load_settings()
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(message)s"
+    logs.install(
+        settings.log_level, settings.log_format, logs.secrets_in(os.environ), context.facts
     )
+    meters, tracing = Meters(), start_tracing("darkroom-api", VERSION, os.environ)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        client = await engine.connect(lazy=True)
+        outside = [tracing.interceptor] if tracing else []
+        client = await engine.connect(
+            lazy=True,
+            runtime=quiet_runtime(settings.log_level),
+            interceptors=[*outside, EngineWatch(meters)],
+        )
         store = objects.connect(settings.s3_url, settings.s3_bucket)
         catalogue = load_catalogue(settings.config)
         roster = build_roster(catalogue, os.environ, settings.studio_concurrency)
-        app.state.services = Services.build(settings, client, store, catalogue, roster)
-        yield
+        meters.know({name: entry.models for name, entry in catalogue.providers.items()})
+        app.state.meters = meters
+        app.state.backlog = Backlog(client, roster.offered, meters)
+        services = Services.build(settings, client, store, catalogue, roster, meters)
+        app.state.services = services
+        async with services.closing.with_the_server():
+            yield
         await roster.close()
+        if tracing is not None:
+            tracing.close()
 
     app = FastAPI(
         title="Darkroom",
@@ -51,11 +96,43 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         summary="Durable image generation with editorial approval",
         description=_DESCRIPTION,
         lifespan=lifespan,
+        telemetry=_telemetry(is_traced=tracing is not None),
     )
     problems.install(app)
-    app.add_middleware(BodyLimits, max_bytes=settings.max_body_bytes)
-    for module in (images, quote, jobs, batches, costs, providers, files):
+    _stand_before(app, settings, meters)
+    for module in (images, quote, jobs, batches, blogs, streams, costs, providers, files, webhooks):
         app.include_router(module.router, prefix=API)
     app.include_router(health.router)
+    app.include_router(metrics.router)
     app.openapi = cache(lambda: problems.document(app))  # type: ignore[method-assign]
     return app
+
+
+def _telemetry(*, is_traced: bool) -> TelemetryConfig:
+    """Of what FastAPI tells by itself the span of a request, but of no probe and no scrape."""
+    return {
+        "tracing": is_traced,
+        "operation_spans": False,
+        "metrics": False,
+        "logs": False,
+        "auto_configure": False,
+        "exclude": lambda scope: scope["path"].startswith(_UNTRACED),
+    }
+
+
+def _stand_before(app: FastAPI, settings: Settings, meters: Meters) -> None:
+    """What a request passes on its way to a route, the last first."""
+    keys = KeyRing(settings.config, settings.keys_path, settings.api_keys)
+    app.add_middleware(BodyLimits, max_bytes=settings.max_body_bytes)
+    app.add_middleware(Doorkeeper, keys=keys, insecure=settings.insecure)
+    app.add_middleware(Defects)
+    app.add_middleware(Metering, meters=meters)
+    if settings.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=sorted(settings.origins),
+            allow_methods=("GET", "HEAD", "POST", "DELETE"),
+            allow_headers=_HEADERS_TAKEN,
+            expose_headers=_HEADERS_SHOWN,
+        )
+    app.add_middleware(Envelope)

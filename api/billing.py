@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
+from api.auth import Caller
 from api.budgets import BudgetDesk, BudgetView
 from api.schemas import BudgetAnswer, CostQuery, CostRowAnswer, CostsAnswer, CostSumAnswer
-from domain.budgets import usd
+from domain.budgets import Account, usd
 from domain.costs import CostGroup, CostRow, summed
+from domain.keys import Scope
 from storage.ledger import Ledger
 
 
@@ -19,15 +21,16 @@ class Billing:
         self._ledger = ledger
         self._budgets = budgets
 
-    async def costs(self, query: CostQuery) -> CostsAnswer:
-        """What was paid in a span of days, in all and by what it is grouped by."""
+    async def costs(self, query: CostQuery, caller: Caller) -> CostsAnswer:
+        """What the caller's tenant paid in a span of days, in all and by what it is grouped by."""
         days, views = await asyncio.gather(
             self._ledger.read(query.first, query.last), self._budgets.look()
         )
 
         def wanted(row: CostRow) -> bool:
             return (
-                query.blog_id in (None, row.blog_id)
+                row.tenant == caller.tenant
+                and query.blog_id in (None, row.blog_id)
                 and query.provider in (None, row.provider)
                 and query.model in (None, row.model)
             )
@@ -39,8 +42,15 @@ class Billing:
             group_by=query.group_by,
             total=_sum(total[0]),
             rows=[_row(group) for group in summed(days, query.group_by, wanted)],
-            budgets=[_budget(view) for view in views],
+            budgets=[_budget(view) for view in views if _may_see(caller, view.account)],
         )
+
+
+def _may_see(caller: Caller, account: Account) -> bool:
+    """Budgets that tenants share tell what the others spent."""
+    if account.tenant is None:
+        return caller.may(Scope.ADMIN)
+    return account.tenant == caller.tenant
 
 
 def _sum(group: CostGroup) -> CostSumAnswer:

@@ -5,8 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from pydantic import TypeAdapter
+
+from api.auth import Caller
 from api.budgets import BudgetDesk
+from api.claims import Claims
 from api.engine_room import EngineRoom, NotKnown
+from api.once import Repeatable
 from api.reading import Reader
 from api.schemas import DecisionOutcome
 from api.snapshots import BatchSnapshot, JobSnapshot
@@ -27,6 +32,7 @@ from pipeline.planning import Planner
 from storage.archive import Archive
 
 _CANCEL_SECONDS = 2.0
+_OUTCOMES = TypeAdapter(list[DecisionOutcome])
 
 
 class Decisions:
@@ -39,27 +45,37 @@ class Decisions:
         archive: Archive,
         planner: Planner,
         budgets: BudgetDesk,
+        claims: Claims,
     ) -> None:
         self._engine = engine
         self._reader = reader
         self._archive = archive
         self._planner = planner
         self._budgets = budgets
+        self._claims = claims
 
-    async def approve(self, job_id: str, approval: Approval) -> str:
+    async def approve(
+        self, job_id: str, approval: Approval, caller: Caller, once: Repeatable | None = None
+    ) -> str:
         """Approve a draft; returns the final's id, the same for every approval of it.
 
         Raises `NotReviewable`, `JobNotFound`, `EngineAway`, `BudgetExhausted`, and the planner's
         refusals.
         """
-        snapshot = await self._reader.job(job_id, fresh=True)
-        if not _is_approved(snapshot):
+        await self._claims.kept(once, caller.tenant)
+        snapshot = await self._reader.job(job_id, caller.tenant, fresh=True)
+        is_approved = _is_approved(snapshot)
+        if not is_approved:
             _check_reviewable(snapshot)
             await self._check_plans([job_id], approval.final or FinalChoices())
-            await self._decide(job_id, approval, _is_approved)
+        await self._claims.keep(once, caller.tenant)
+        if not is_approved:
+            await self._decide(job_id, approval, caller, _is_approved)
         return final_id(job_id)
 
-    async def reject(self, job_id: str, rejection: Rejection) -> str | None:
+    async def reject(
+        self, job_id: str, rejection: Rejection, caller: Caller, once: Repeatable | None = None
+    ) -> str | None:
         """Reject a draft; returns the next round's id where there is one. Raises as `approve`."""
         next_round = revision_id(job_id) if rejection.revise else None
 
@@ -69,56 +85,85 @@ class Decisions:
                 and snapshot.state.revision_job_id == next_round
             )
 
-        snapshot = await self._reader.job(job_id, fresh=True)
-        if not is_so(snapshot):
+        await self._claims.kept(once, caller.tenant)
+        snapshot = await self._reader.job(job_id, caller.tenant, fresh=True)
+        is_rejected = is_so(snapshot)
+        if not is_rejected:
             _check_reviewable(snapshot)
             if rejection.revise:
                 await self._check_plans([job_id], rejection.revise)
-            await self._decide(job_id, rejection, is_so)
+        await self._claims.keep(once, caller.tenant)
+        if not is_rejected:
+            await self._decide(job_id, rejection, caller, is_so)
         return next_round
 
     async def decide_batch(
-        self, batch_id: str, job_ids: list[str] | None, decision: Decision
+        self,
+        batch_id: str,
+        job_ids: list[str] | None,
+        decision: Decision,
+        caller: Caller,
+        once: Repeatable | None = None,
     ) -> list[DecisionOutcome]:
         """Decide all drafts that await review, or those named; says what happened to each."""
-        batch = await self._reader.batch(batch_id, fresh=True)
+        batch = await self._reader.batch(batch_id, caller.tenant, fresh=True)
+        kept = await self._claims.kept(once, caller.tenant)
+        if kept is None:
+            outcomes = await self._outcomes(batch, job_ids, decision)
+            told = await self._claims.keep(once, caller.tenant, _OUTCOMES.dump_python(outcomes))
+        else:
+            told = kept.answer
+        outcomes = _OUTCOMES.validate_python(told)
+        decided = [outcome.job_id for outcome in outcomes if outcome.is_decided]
+        left = [job_id for job_id in decided if _outcome(batch, job_id, decision).is_decided]
+        if left:
+            await self._signal_batch(batch, left, _signed(decision, caller))
+        return outcomes
+
+    async def _outcomes(
+        self, batch: BatchSnapshot, job_ids: list[str] | None, decision: Decision
+    ) -> list[DecisionOutcome]:
         chosen = job_ids if job_ids is not None else _awaiting(batch)
         outcomes = [_outcome(batch, job_id, decision) for job_id in chosen]
-        decided = [o.job_id for o in outcomes if o.outcome in ("approved", "rejected")]
         wanted = decision.final if isinstance(decision, Approval) else decision.revise
         if wanted is None and isinstance(decision, Approval) and self._budgets.is_open:
             wanted = FinalChoices()
         if wanted is not None:
-            await self._check_plans(decided, wanted)
-        if decided:
-            await self._signal_batch(batch, decided, decision)
+            await self._check_plans([o.job_id for o in outcomes if o.is_decided], wanted)
         return outcomes
 
-    async def cancel(self, job_id: str) -> JobSnapshot:
+    async def cancel(
+        self, job_id: str, caller: Caller, once: Repeatable | None = None
+    ) -> JobSnapshot:
         """Cancel a job that has not ended; raises `AlreadyTerminal`, `JobNotFound`."""
-        snapshot = await self._reader.job(job_id, fresh=True)
+        snapshot = await self._reader.job(job_id, caller.tenant, fresh=True)
+        # Asked after the look: whoever ended it with this key had claimed the key before.
+        kept = await self._claims.kept(once, caller.tenant)
         if snapshot.state.status.is_terminal:
+            if kept is not None:
+                return snapshot
             raise AlreadyTerminal(f"The job '{job_id}' has ended: {snapshot.state.status}.")
+        await self._claims.keep(once, caller.tenant)
         try:
             if snapshot.state.status is JobStatus.PENDING:
                 place = batch_item(job_id)
                 await self._engine.signal(place[0] if place else job_id, "withdraw", job_id)
             else:
-                await self._engine.cancel(job_id)
+                await self._engine.cancel(job_id, caller.key_name)
         except NotKnown as error:
             raise JobNotFound(f"There is no job '{job_id}' any more.") from error
-        return await self._reader.finished_job(job_id, _CANCEL_SECONDS)
+        return await self._reader.finished_job(job_id, caller.tenant, _CANCEL_SECONDS)
 
-    async def cancel_batch(self, batch_id: str) -> BatchSnapshot:
+    async def cancel_batch(self, batch_id: str, caller: Caller) -> BatchSnapshot:
         """Cancel what a batch has not finished; raises `AlreadyTerminal`, `BatchNotFound`."""
-        batch = await self._reader.batch(batch_id, fresh=True)
+        batch = await self._reader.batch(batch_id, caller.tenant, fresh=True)
         if batch.is_final:
             raise AlreadyTerminal(f"The batch '{batch_id}' has ended: {batch.state.status}.")
         try:
-            await self._engine.cancel(batch_id)
+            await self._engine.cancel(batch_id, caller.key_name)
         except NotKnown:
-            return await self._reader.batch(batch_id, fresh=True)
-        return await self._reader.batch(batch_id, fresh=True)
+            return await self._reader.batch(batch_id, caller.tenant, fresh=True)
+        return await self._reader.batch(batch_id, caller.tenant, fresh=True)
 
     async def _check_plans(self, job_ids: list[str], wanted: FinalChoices | Revision) -> None:
         """Refuse now what the workflows or the budgets would refuse."""
@@ -146,18 +191,22 @@ class Decisions:
         return self._planner.final(draft, wanted)
 
     async def _decide(
-        self, job_id: str, decision: Decision, is_so: Callable[[JobSnapshot], bool]
+        self,
+        job_id: str,
+        decision: Decision,
+        caller: Caller,
+        is_so: Callable[[JobSnapshot], bool],
     ) -> None:
         """Signal a decision, and see that no other came first where a worker can already tell."""
         try:
-            await self._engine.signal(job_id, _verb(decision), decision)
+            await self._engine.signal(job_id, _verb(decision), _signed(decision, caller))
         except NotKnown:
-            snapshot = await self._reader.job(job_id, fresh=True)
+            snapshot = await self._reader.job(job_id, caller.tenant, fresh=True)
             if not is_so(snapshot):
                 raise _not_reviewable(snapshot) from None
             return
         try:
-            snapshot = await self._reader.job(job_id, fresh=True)
+            snapshot = await self._reader.job(job_id, caller.tenant, fresh=True)
         except EngineAway:
             return
         review = snapshot.state.review
@@ -180,6 +229,10 @@ class Decisions:
         except NotKnown:
             for job_id in job_ids:
                 await self._engine.signal(job_id, _verb(decision), decision)
+
+
+def _signed(decision: Decision, caller: Caller) -> Decision:
+    return decision.model_copy(update={"decided_by": caller.key_name})
 
 
 def _verb(decision: Decision) -> str:

@@ -31,10 +31,12 @@ from domain.batches import BatchRequest, Milestone
 from domain.budgets import Books
 from domain.errors import EngineAway, InternalFailure, QueueUnavailable
 from domain.jobs import JobRequest, JobState, JobStatus
+from domain.once import Held, Once
 from domain.reviews import ReviewState
+from workflows.claim import ClaimWorkflow
 from workflows.image_batch import ImageBatchWorkflow
 from workflows.image_job import ImageJobWorkflow
-from workflows.options import batch_options, job_options
+from workflows.options import MEMO_CARD, batch_options, claim_options, job_options
 
 T = TypeVar("T")
 
@@ -42,6 +44,8 @@ _START_SECONDS = 2.0
 _CALL_SECONDS = 1.5
 _QUERY_SECONDS = 1.0
 _QUERIES_AT_ONCE = 24
+_LISTS_AT_ONCE = 4
+"""A list of thousands takes the engine's store tens of milliseconds, in which jobs wait."""
 _BOOKS_SECONDS = 0.7
 """Asked before a start; both together must answer within three seconds."""
 _RECONNECT_SECONDS = 2.0
@@ -71,11 +75,16 @@ class EngineRoom:
     def __init__(self, client: Client) -> None:
         self.client = client
         self._queries = asyncio.Semaphore(_QUERIES_AT_ONCE)
+        self._lists = asyncio.Semaphore(_LISTS_AT_ONCE)
         self._no_worker_until = 0.0
         self._withdrawing: set[asyncio.Task[None]] = set()
 
-    async def start_job(self, job_id: str, request: JobRequest) -> None:
-        """Accept a job, with one engine call; on return it is durable."""
+    async def start_job(self, job_id: str, request: JobRequest) -> bool:
+        """Accept a job, with one engine call; on return it is durable.
+
+        False where a job of that id was accepted before. A request that may be sent again is not
+        withdrawn when its outcome is not known: whoever sends it again finds what it started.
+        """
         options = job_options(request)
         start = self.client.start_workflow(
             ImageJobWorkflow.run,
@@ -84,10 +93,10 @@ class EngineRoom:
             rpc_timeout=timedelta(seconds=_START_SECONDS),
             **options,
         )
-        await self._start(job_id, start)
+        return await self._start(job_id, start, withdraws=request.once is None)
 
-    async def start_batch(self, batch_id: str, request: BatchRequest) -> None:
-        """Accept a batch whose manifest is stored."""
+    async def start_batch(self, batch_id: str, request: BatchRequest) -> bool:
+        """Accept a batch whose manifest is stored, as `start_job` accepts a job."""
         options = batch_options(request)
         start = self.client.start_workflow(
             ImageBatchWorkflow.run,
@@ -96,7 +105,42 @@ class EngineRoom:
             rpc_timeout=timedelta(seconds=_START_SECONDS),
             **options,
         )
-        await self._start(batch_id, start)
+        return await self._start(batch_id, start, withdraws=request.once is None)
+
+    async def start_claim(self, claim_id: str, once: Once, tenant: str) -> bool:
+        """Hold an `Idempotency-Key` for a request; False where another one did before."""
+        start = self.client.start_workflow(
+            ClaimWorkflow.run, id=claim_id, **claim_options(Held(once=once), tenant)
+        )
+        try:
+            await self._bounded(start)
+        except WorkflowAlreadyStartedError:
+            return False
+        return True
+
+    async def card(self, workflow_id: str, kind: type[T]) -> T | None:
+        """What a workflow's memo says of it; None where there is no such workflow."""
+        try:
+            description = await self.describe(workflow_id)
+        except NotKnown:
+            return None
+        card: T = await description.memo_value(MEMO_CARD, type_hint=kind)
+        return card
+
+    async def request_of(self, job_id: str) -> JobRequest | None:
+        """What a job was started with; None where the engine does not know it."""
+        try:
+            return await self._bounded(self._first_input(job_id))
+        except NotKnown:
+            return None
+
+    async def _first_input(self, job_id: str) -> JobRequest:
+        history = self._handle(job_id).fetch_history_events(page_size=1)
+        started = (await anext(history)).workflow_execution_started_event_attributes
+        decoded: list[JobRequest] = await self.client.data_converter.decode(
+            started.input.payloads, [JobRequest]
+        )
+        return decoded[0]
 
     async def describe(self, workflow_id: str) -> WorkflowExecutionDescription:
         """Status, memo, search attributes and pending activities."""
@@ -165,6 +209,15 @@ class EngineRoom:
             )
         ]
 
+    async def list_page(
+        self, query: str, size: int, token: bytes | None = None
+    ) -> tuple[list[WorkflowExecution], bytes | None]:
+        """A page of a list, and what gives the next one; the order is the engine's own."""
+        listed = self.client.list_workflows(query, page_size=size, next_page_token=token)
+        async with self._lists:
+            await self._bounded(listed.fetch_next_page())
+        return list(listed.current_page or []), listed.next_page_token or None
+
     async def median_seconds(self, recipe: str, sample: int) -> float | None:
         """The median generation time of the latest jobs of a recipe; None when there are none."""
         seconds = await self._bounded(self._list_seconds(recipe, sample))
@@ -180,9 +233,14 @@ class EngineRoom:
         """Send a signal; on return it is durable."""
         await self._bounded(self._handle(workflow_id).signal(name, argument))
 
-    async def cancel(self, workflow_id: str) -> None:
-        """Ask a workflow to cancel; on return that is durable."""
-        await self._bounded(self._handle(workflow_id).cancel())
+    async def cancel(self, workflow_id: str, by: str | None = None) -> None:
+        """Ask a workflow to cancel; on return that is durable, with who asked."""
+        reason = f"by the key '{by}'" if by else ""
+        await self._bounded(self._handle(workflow_id).cancel(reason=reason))
+
+    async def call(self, call: Awaitable[T]) -> T:
+        """Any other call to the engine, bounded in time as all are."""
+        return await self._bounded(call)
 
     async def count_workers(self) -> int:
         """How many workers have polled the `darkroom` queue lately."""
@@ -199,18 +257,24 @@ class EngineRoom:
     def _handle(self, workflow_id: str) -> WorkflowHandle[Any, Any]:
         return self.client.get_workflow_handle(workflow_id)
 
-    async def _start(self, workflow_id: str, start: Awaitable[Any]) -> None:
+    async def _start(self, workflow_id: str, start: Awaitable[Any], *, withdraws: bool) -> bool:
         try:
             await asyncio.wait_for(start, _START_SECONDS)
         except WorkflowAlreadyStartedError:
             logger.info("already started [id=%s]", workflow_id)
+            return False
         except (RPCError, TimeoutError, RuntimeError) as error:
             if isinstance(error, RPCError) and error.status is RPCStatusCode.INVALID_ARGUMENT:
                 raise InternalFailure("The job queue does not take this request.") from error
+            if not withdraws:
+                raise QueueUnavailable(
+                    "The job queue does not answer. Send the same request again: it starts once."
+                ) from error
             self._withdraw(workflow_id)
             raise QueueUnavailable(
                 "The job queue does not answer; nothing was started. Try again soon."
             ) from error
+        return True
 
     def _withdraw(self, workflow_id: str) -> None:
         """Undo a start whose outcome is not known, since the caller is told that it failed."""

@@ -13,19 +13,25 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from api.auth import BEARER, HEADER
 from api.schemas import MANY_IMAGES, ONE_IMAGE, FieldProblem, Problem
 from domain.errors import (
     DarkroomError,
+    Forbidden,
     InternalFailure,
     InvalidRequest,
     MethodNotAllowed,
     Refusal,
     RouteNotFound,
     StorageUnavailable,
+    TooManyRequests,
+    Unauthenticated,
 )
+from observing import facts
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:darkroom:error:"
+_CHALLENGE = 'Bearer realm="Darkroom"'
 _MAX_FIELDS = 20
 _NO_FIELDS = ("body", "query", "path", ONE_IMAGE, MANY_IMAGES)
 _FRAMEWORKS_OWN = "HTTPValidationError"
@@ -49,9 +55,12 @@ def problem_of(error: DarkroomError) -> Problem:
 
 def answer(error: DarkroomError) -> JSONResponse:
     """The whole response for an error of our tree."""
+    facts.tell(code=error.code)
     headers = {}
     if isinstance(error, Refusal) and error.retry_after_seconds is not None:
         headers["Retry-After"] = str(error.retry_after_seconds)
+    if isinstance(error, Unauthenticated):
+        headers["WWW-Authenticate"] = _CHALLENGE
     return JSONResponse(
         problem_of(error).model_dump(mode="json"),
         status_code=error.http_status,
@@ -99,13 +108,32 @@ def document(app: FastAPI) -> dict[str, Any]:
             answers = operation["responses"]
             if _FRAMEWORKS_OWN in json.dumps(answers.get("422", {})):
                 del answers["422"]
+            if "security" in operation:
+                _guard(operation)
     schemas = made["components"]["schemas"]
     for name in (_FRAMEWORKS_OWN, "ValidationError"):
         schemas.pop(name, None)
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(problem.pop("$defs"))
     schemas["Problem"] = problem
+    made["components"]["securitySchemes"][HEADER] = {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+    }
     return made
+
+
+def _guard(operation: dict[str, Any]) -> None:
+    """What the doorkeeper answers before a route does, and the other way to send a key."""
+    [scopes] = operation["security"][0].values()
+    operation["security"] = [{BEARER: scopes}, {HEADER: scopes}]
+    for status, said in declare(Unauthenticated, Forbidden, TooManyRequests).items():
+        declared = operation["responses"].setdefault(str(status), said)
+        if declared is not said:
+            declared["description"] += f", {said['description']}"
+            examples = declared["content"][MEDIA_TYPE]["examples"]
+            examples.update(said["content"][MEDIA_TYPE]["examples"])
 
 
 def install(app: FastAPI) -> None:
@@ -147,7 +175,12 @@ async def _http(request: Request, error: Exception) -> Response:
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
-    logger.error("unexpected error at %s", request.url.path, exc_info=error)
+    return defect(request.url.path, error)
+
+
+def defect(path: str, error: Exception) -> JSONResponse:
+    """The answer to a request that found a defect of ours; the log has the rest."""
+    logger.error("unexpected error at %s", path, exc_info=error)
     return answer(InternalFailure("Something went wrong on our side."))
 
 

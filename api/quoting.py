@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from api.answers import final_answer, stand_in_message
+from api.auth import Caller
+from api.claims import Claims
 from api.estimates import Estimates
+from api.once import Repeatable
 from api.schemas import (
     BatchRequestBody,
     FinalAnswer,
@@ -24,10 +27,30 @@ from pipeline.planning import Planner
 class Quotes:
     """Plans as a submission does; raises the planner's refusals."""
 
-    def __init__(self, planner: Planner, estimates: Estimates, batch_concurrency: int) -> None:
+    def __init__(
+        self, planner: Planner, estimates: Estimates, claims: Claims, batch_concurrency: int
+    ) -> None:
         self._planner = planner
         self._estimates = estimates
+        self._claims = claims
         self._batch_concurrency = batch_concurrency
+
+    async def give(
+        self,
+        body: ImageRequest | BatchRequestBody,
+        caller: Caller,
+        once: Repeatable | None = None,
+    ) -> QuoteAnswer:
+        """The price of either; the same for the same request, where it is sent again as that."""
+        kept = await self._claims.kept(once, caller.tenant)
+        if kept is not None:
+            return QuoteAnswer.model_validate(kept.answer)
+        quote = self._of(body)
+        told = await self._claims.keep(once, caller.tenant, quote.model_dump())
+        return QuoteAnswer.model_validate(told)
+
+    def _of(self, body: ImageRequest | BatchRequestBody) -> QuoteAnswer:
+        return self.batch(body) if isinstance(body, BatchRequestBody) else self.image(body)
 
     def image(self, body: ImageRequest) -> QuoteAnswer:
         """The price of what `generate` would make."""

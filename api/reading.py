@@ -10,24 +10,36 @@ import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Generic, Protocol, TypeVar
 
 from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus
 
 from api.engine_room import EngineRoom, NoAnswer, NotKnown
-from api.snapshots import BatchSnapshot, JobSnapshot, state_from_description
+from api.snapshots import (
+    BatchSnapshot,
+    JobSnapshot,
+    state_from_attributes,
+    state_from_description,
+    stopped_state,
+)
 from domain.batches import BatchItem, BatchRequest, BatchState
 from domain.errors import (
     BatchNotFound,
     Cancelled,
     EngineAway,
-    InternalFailure,
     JobNotFound,
     StorageUnavailable,
 )
-from domain.ids import BATCH_ID_PATTERN, JOB_ID_PATTERN, batch_item, final_id, predecessor
+from domain.ids import (
+    BATCH_ID_PATTERN,
+    JOB_ID_PATTERN,
+    batch_item,
+    final_id,
+    predecessor,
+    retry_id,
+)
 from domain.jobs import JobCard, JobError, JobRecord, JobState, JobStatus
 from domain.reviews import ReviewState
 from storage.archive import Archive
@@ -46,7 +58,6 @@ _MANIFESTS_KEPT = 50
 _JOB_ID = re.compile(JOB_ID_PATTERN)
 _BATCH_ID = re.compile(BATCH_ID_PATTERN)
 _RUNNING = WorkflowExecutionStatus.RUNNING
-_STOPPED = (WorkflowExecutionStatus.CANCELED, WorkflowExecutionStatus.TERMINATED)
 
 
 @dataclass
@@ -117,27 +128,47 @@ class Reader:
         self._manifests: OrderedDict[str, list[JobCard]] = OrderedDict()
         self._batches: _Looks[BatchSnapshot] = _Looks(self._look_at_batch, interval_seconds)
 
-    async def job(self, job_id: str, *, fresh: bool = False) -> JobSnapshot:
-        """A job's snapshot; raises `JobNotFound`, `EngineAway`."""
-        if not _JOB_ID.match(job_id):
+    async def job(self, job_id: str, tenant: str, *, fresh: bool = False) -> JobSnapshot:
+        """A job's snapshot; raises `JobNotFound`, also for another tenant's, and `EngineAway`."""
+        snapshot = await self._job(job_id, fresh=fresh)
+        if snapshot.card.tenant != tenant:
             raise _no_job(job_id)
-        return await (self._jobs.fresh(job_id) if fresh else self._jobs.get(job_id))
+        return snapshot
 
-    async def batch(self, batch_id: str, *, fresh: bool = False) -> BatchSnapshot:
-        """A batch's snapshot; raises `BatchNotFound`, `EngineAway`."""
-        if not _BATCH_ID.match(batch_id):
+    async def batch(self, batch_id: str, tenant: str, *, fresh: bool = False) -> BatchSnapshot:
+        """A batch's snapshot; raises `BatchNotFound`, also for another tenant's, `EngineAway`."""
+        snapshot = await self._batch(batch_id, fresh=fresh)
+        if snapshot.request.tenant != tenant:
             raise _no_batch(batch_id)
-        return await (self._batches.fresh(batch_id) if fresh else self._batches.get(batch_id))
+        return snapshot
 
-    async def finished_job(self, job_id: str, timeout_seconds: float) -> JobSnapshot:
+    async def finished_job(self, job_id: str, tenant: str, timeout_seconds: float) -> JobSnapshot:
         """The job's snapshot once its status is terminal, or as it is when the time is up."""
         deadline = asyncio.get_running_loop().time() + timeout_seconds
         while True:
-            snapshot = await self.job(job_id)
+            snapshot = await self.job(job_id, tenant)
             left = deadline - asyncio.get_running_loop().time()
             if snapshot.state.status.is_terminal or left <= 0:
                 return snapshot
             await asyncio.sleep(min(self.interval_seconds, left))
+
+    async def _job(self, job_id: str, *, fresh: bool = False) -> JobSnapshot:
+        """Anybody's job, for what one look needs to know of another."""
+        if not _JOB_ID.match(job_id):
+            raise _no_job(job_id)
+        return await (self._jobs.fresh(job_id) if fresh else self._jobs.get(job_id))
+
+    async def _batch(self, batch_id: str, *, fresh: bool = False) -> BatchSnapshot:
+        """Anybody's batch, for what one look needs to know of another."""
+        if not _BATCH_ID.match(batch_id):
+            raise _no_batch(batch_id)
+        return await (self._batches.fresh(batch_id) if fresh else self._batches.get(batch_id))
+
+    async def glance(self, job_id: str) -> JobState:
+        """Where a job stands by one `describe` alone; raises `NotKnown`, `EngineAway`."""
+        description = await self._engine.describe(job_id)
+        state = state_from_attributes(description) or await state_from_description(description)
+        return self._not_less(job_id, state)
 
     async def _look_at_job(self, job_id: str) -> JobSnapshot:
         unstarted = await self._unstarted(job_id)
@@ -154,13 +185,14 @@ class Reader:
             record = await self._archived_job(job_id)
             if record is None:
                 raise
-            return _from_record(record, is_final=False)
+            return snapshot_of_record(record, is_final=False)
         card: JobCard = await description.memo_value(MEMO_CARD, type_hint=JobCard)
         if description.status is _RUNNING:
             state = await self._running(job_id, description)
             return JobSnapshot(job_id, card, self._not_less(job_id, state), is_final=False)
         state = await self._closed(job_id, description)
-        return JobSnapshot(job_id, card, self._not_less(job_id, state), is_final=True)
+        ended = JobSnapshot(job_id, card, self._not_less(job_id, state), is_final=True)
+        return await self._with_retry(ended)
 
     async def _running(self, job_id: str, description: WorkflowExecutionDescription) -> JobState:
         told = await state_from_description(description)
@@ -205,20 +237,34 @@ class Reader:
         record = await self._archived_job(job_id)
         if record is not None and record.state.status.is_terminal:
             return _without_review(record.state)
-        stopped = description.status in _STOPPED
-        kind = Cancelled if stopped else InternalFailure
-        error = JobError.of(kind("The job was stopped in the engine."))
-        return JobState().failed(error, description.close_time or description.start_time)
+        return stopped_state(description)
 
     async def _unknown_job(self, job_id: str) -> JobSnapshot:
         """Past the engine's retention, or an image of a batch that has not started."""
         record = await self._archived_job(job_id)
         if record is not None:
-            return _from_record(record, is_final=True)
+            return await self._with_retry(snapshot_of_record(record, is_final=True))
         draft_id = predecessor(job_id)
         if draft_id is not None:
             return await self._promised(job_id, draft_id)
         return await self._not_started(job_id)
+
+    async def _with_retry(self, ended: JobSnapshot) -> JobSnapshot:
+        """A failed job may be tried again at any time; only then nothing can change any more."""
+        if ended.state.status is not JobStatus.FAILED:
+            return ended
+        again = retry_id(ended.job_id)
+        is_retried = await self._is_known(again)
+        return replace(ended, retry_job_id=again if is_retried else None, is_final=is_retried)
+
+    async def _is_known(self, job_id: str) -> bool:
+        try:
+            await self._engine.describe(job_id)
+        except NotKnown:
+            return await self._archived_job(job_id) is not None
+        except EngineAway:
+            return False
+        return True
 
     async def _unstarted(self, job_id: str) -> JobSnapshot | None:
         """An image of a batch that has not started, by the batch alone: there may be hundreds."""
@@ -227,7 +273,7 @@ class Reader:
         if place is None or is_started or predecessor(job_id) is not None:
             return None
         try:
-            batch = await self.batch(place[0])
+            batch = await self._batch(place[0])
         except (BatchNotFound, EngineAway):
             return last
         if place[1] >= len(batch.state.items):
@@ -243,7 +289,7 @@ class Reader:
         if place is None:
             raise _no_job(job_id)
         try:
-            batch = await self.batch(place[0])
+            batch = await self._batch(place[0])
         except BatchNotFound:
             raise _no_job(job_id) from None
         state = JobState(status=JobStatus.PENDING)
@@ -251,13 +297,13 @@ class Reader:
             error = JobError.of(Cancelled("The job was cancelled before it started."))
             state = state.failed(error, batch.state.completed_at or batch.request.created_at)
         card = (await self._cards(batch))[place[1]]
-        return JobSnapshot(job_id, card, state, is_final=False)
+        return await self._with_retry(JobSnapshot(job_id, card, state, is_final=False))
 
     async def _cards(self, batch: BatchSnapshot) -> list[JobCard]:
         """The cards of a batch's images, from its manifest, kept for the batches asked of last."""
         cards = self._manifests.get(batch.batch_id)
         if cards is None:
-            requests = await self._archive.read_manifest(batch.batch_id)
+            requests = await self._archive.read_manifest(batch.batch_id, batch.request.manifest)
             if requests is None:
                 raise _no_batch(batch.batch_id)
             cards = [request.card() for request in requests]
@@ -276,7 +322,7 @@ class Reader:
             description = await self._engine.describe(draft_id)
         except NotKnown:
             raise _no_job(job_id) from None
-        draft = await self.job(draft_id, fresh=True)
+        draft = await self._job(draft_id, fresh=True)
         is_named = job_id in (draft.state.final_job_id, draft.state.revision_job_id)
         is_coming = draft.state.awaits_review and (
             _has_news(description) or await self._is_decided_by_batch(draft_id)
@@ -285,7 +331,9 @@ class Reader:
             raise _no_job(job_id)
         is_final_image = job_id == final_id(draft_id)
         follows = {"draft_job_id" if is_final_image else "revision_of": draft_id}
-        card = draft.card.model_copy(update={"is_draft": not is_final_image, **follows})
+        card = draft.card.model_copy(
+            update={"is_draft": not is_final_image, "retry_of": None, **follows}
+        )
         return JobSnapshot(job_id, card, JobState(status=JobStatus.PENDING), is_final=False)
 
     async def _is_decided_by_batch(self, job_id: str) -> bool:
@@ -295,7 +343,7 @@ class Reader:
             return False
         try:
             description = await self._engine.describe(place[0])
-            item = (await self.batch(place[0], fresh=True)).state.items[place[1]]
+            item = (await self._batch(place[0], fresh=True)).state.items[place[1]]
         except (NotKnown, BatchNotFound):
             return False
         return bool(item.is_decided) or _has_news(description)
@@ -372,7 +420,8 @@ def _has_news(description: WorkflowExecutionDescription) -> bool:
     return description.raw_description.HasField("pending_workflow_task")
 
 
-def _from_record(record: JobRecord, *, is_final: bool) -> JobSnapshot:
+def snapshot_of_record(record: JobRecord, *, is_final: bool) -> JobSnapshot:
+    """A job as its record tells it; `is_final` where the engine has forgotten it."""
     review = record.state.review
     has_expired = review and review.expires_at and review.expires_at <= datetime.now(UTC)
     state = _without_review(record.state) if is_final or has_expired else record.state

@@ -17,17 +17,20 @@ from pydantic import (
     AliasGenerator,
     AnyHttpUrl,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
     FiniteFloat,
     StrictInt,
     StringConstraints,
+    UrlConstraints,
     field_validator,
     model_validator,
 )
 from pydantic import Tag as BranchTag
 from pydantic.alias_generators import to_camel
+from pydantic.json_schema import SkipJsonSchema
 
 from domain.batches import BatchFlow
 from domain.budgets import Period
@@ -48,6 +51,7 @@ from domain.reviews import (
     Style,
 )
 from domain.sizes import AspectRatio, Quality
+from domain.webhooks import JOB_EVENTS, WebhookEvent
 from domain.wishes import Wish
 
 T = TypeVar("T")
@@ -67,6 +71,7 @@ def _indexable(value: Any) -> Any:
 IndexedName = Annotated[Name, AfterValidator(_indexable)]
 Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 MetadataKey = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+WebhookUrl = Annotated[AnyHttpUrl, UrlConstraints(max_length=2000)]
 MetadataText = Annotated[str, StringConstraints(max_length=1000)]
 
 MAX_BATCH = 1000
@@ -122,7 +127,10 @@ class ImageRequest(Body):
     metadata: dict[MetadataKey, bool | int | FiniteFloat | MetadataText] | None = Field(
         default=None, max_length=_MAX_METADATA, description="Flat"
     )
-    webhook_url: AnyHttpUrl | None = None
+    webhook_url: WebhookUrl | None = None
+    webhook_events: list[WebhookEvent] | None = Field(
+        default=None, min_length=1, description="What it is told; all but `job.started` else"
+    )
     alt_text: Annotated[str, StringConstraints(max_length=1000)] | None = None
 
     @model_validator(mode="after")
@@ -131,7 +139,7 @@ class ImageRequest(Body):
             raise ValueError("width and height go together: give both, or aspect_ratio")
         return self
 
-    def wish(self, **defaults: str | None) -> Wish:
+    def wish(self, **defaults: Any) -> Wish:
         """The domain's form; `defaults` fill in what the body leaves open."""
         return Wish.model_validate({**defaults, **self.model_dump(mode="json", exclude_none=True)})
 
@@ -158,8 +166,21 @@ class BatchRequestBody(Body):
     blog_id: IndexedName | None = None
     blog_job_id: IndexedName | None = None
     workflow: BatchFlow = BatchFlow.DRAFT_THEN_FINAL
-    webhook_url: AnyHttpUrl | None = None
+    webhook_url: WebhookUrl | None = None
+    webhook_events: list[WebhookEvent] | None = Field(
+        default=None,
+        min_length=1,
+        description="`batch.completed` where none is given; those of jobs are told of each image"
+        " that names no `webhook_url` of its own",
+    )
     max_concurrency: Annotated[StrictInt, Field(ge=1, le=500)] | None = None
+
+    def webhook_of(self, image: ImageRequest) -> dict[str, Any]:
+        """What an image is given of the batch's webhook, where it names none of its own."""
+        events = [event for event in self.webhook_events or [] if event in JOB_EVENTS]
+        if image.webhook_url is not None or self.webhook_url is None or not events:
+            return {}
+        return {"webhook_url": str(self.webhook_url), "webhook_events": events}
 
     @field_validator("workflow", mode="before")
     @classmethod
@@ -297,12 +318,43 @@ class FinalAnswer(BaseModel):
     price_usd: float | None = Field(description="Null when unknown, never 0 for unknown")
 
 
+class StreamStage(StrEnum):
+    """The stages of `generate/stream`, as deployed clients read them."""
+
+    QUEUED = "queued"
+    PROCESSING = "processing"
+    GENERATING = "generating"
+    UPLOADING = "uploading"
+    COMPLETED = "completed"
+    ERROR = "error"
+
+
+class StageData(BaseModel):
+    """What a stage of `generate/stream` brings; most bring nothing."""
+
+    result: Maybe[ResultAnswer]
+    error: Maybe[str]
+    code: Maybe[str]
+
+
+class StageUpdate(BaseModel):
+    """One event of `generate/stream`."""
+
+    stage: StreamStage
+    progress: int = Field(description="0 to 100, and never less than before")
+    message: str
+    job_id: str
+    status: JobStatus
+    data: StageData
+
+
 class ReviewAnswer(BaseModel):
     """Where a draft's review stands."""
 
     state: ReviewState
     reviewer: Maybe[str]
     comment: Maybe[str]
+    decided_by: Maybe[str] = Field(description="The name of the API key that decided")
     decided_at: Maybe[datetime]
     expires_at: Maybe[datetime]
     problem: Maybe[str]
@@ -344,6 +396,7 @@ class LinksAnswer(BaseModel):
     """Where to go from here."""
 
     self: str
+    events: str
     temporal_ui: Maybe[str]
     approve: Maybe[str]
     reject: Maybe[str]
@@ -382,6 +435,8 @@ class ImageJobStatusResponse(BaseModel):
     revision_of: Maybe[str]
     revision_job_id: Maybe[str]
     draft_job_id: Maybe[str]
+    retry_of: Maybe[str]
+    retry_job_id: Maybe[str]
     attempts: list[AttemptAnswer]
     error: Maybe[ErrorAnswer]
     cancellation: Maybe[Cancellation]
@@ -397,16 +452,22 @@ class ReviseBody(Revision, Body):
     """What the next round changes; everything else stays as the draft had it."""
 
 
+Unsaid = SkipJsonSchema[Annotated[Name | None, BeforeValidator(lambda sent: None)]]
+"""What callers cannot say of themselves; ignored like any unknown field."""
+
+
 class ApproveBody(Approval, Body):
     """Yes, and what the final should be where it differs from the plan."""
 
     final: FinalBody | None = None
+    decided_by: Unsaid = None
 
 
 class RejectBody(Rejection, Body):
     """No; with `revise`, another round."""
 
     revise: ReviseBody | None = None
+    decided_by: Unsaid = None
 
 
 class BatchApproveBody(ApproveBody):
@@ -440,6 +501,13 @@ class RejectionAnswer(BaseModel):
     links: LinksAnswer
 
 
+class RetryAnswer(ImageGenerationJobResponse):
+    """The answer to a retry: the new job, and the failed one it takes up."""
+
+    retry_of: str
+    links: LinksAnswer
+
+
 class DecisionOutcome(BaseModel):
     """What a batch's decision did to one image."""
 
@@ -448,6 +516,11 @@ class DecisionOutcome(BaseModel):
     detail: Maybe[str]
     final_job_id: Maybe[str]
     revision_job_id: Maybe[str]
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether it was taken for this image."""
+        return self.outcome in ("approved", "rejected")
 
 
 class BatchDecisionAnswer(BaseModel):
@@ -569,6 +642,67 @@ class CostsAnswer(BaseModel):
     total: CostSumAnswer
     rows: list[CostRowAnswer]
     budgets: list[BudgetAnswer]
+
+
+class DeliveryState(StrEnum):
+    """Where a webhook's delivery stands."""
+
+    PENDING = "pending"
+    """It is being tried, or waits for its next attempt."""
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    """Nobody tries any more."""
+    CANCELLED = "cancelled"
+    """Another delivery took its place, or somebody stopped it."""
+
+
+class DeliveryAnswer(BaseModel):
+    """One message to one receiver."""
+
+    delivery_id: str
+    message_id: str = Field(description="What the receiver gets as `webhook-id`")
+    event: WebhookEvent
+    url: str = Field(description="Without credentials and query")
+    state: DeliveryState
+    happened_at: datetime = Field(description="When what it tells of happened")
+    attempts: int = Field(description="Begun so far")
+    last_attempt_at: Maybe[datetime]
+    last_status: Maybe[int]
+    last_error: Maybe[str]
+    next_attempt_at: Maybe[datetime]
+    delivered_at: Maybe[datetime]
+
+
+class DeliveriesAnswer(BaseModel):
+    """What was told, and is being told, of a job or a batch."""
+
+    deliveries: list[DeliveryAnswer] = Field(
+        description="The newest first, as long as the engine keeps them"
+    )
+
+
+class WebhookTestBody(Body):
+    """Whom to tell."""
+
+    url: WebhookUrl | None = Field(
+        default=None, description="All that the tenant is set up with where none is given"
+    )
+
+
+class TriedReceiver(BaseModel):
+    """What one receiver said."""
+
+    url: str = Field(description="Without credentials and query")
+    delivered: bool
+    status: Maybe[int]
+    error: Maybe[str]
+
+
+class WebhookTestAnswer(BaseModel):
+    """What became of a webhook that was sent to see what becomes of it."""
+
+    event: str
+    receivers: list[TriedReceiver]
 
 
 class ProviderAnswer(BaseModel):

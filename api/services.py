@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
 from temporalio.client import Client
 
+from api import context
 from api.answers import Addresses
 from api.billing import Billing
+from api.blogs import Blogs
+from api.bodies import Bodies
 from api.budgets import BudgetDesk
+from api.claims import Claims
+from api.closing import Closing
 from api.deciding import Decisions
+from api.deliveries import Deliveries
 from api.engine_room import EngineRoom
 from api.estimates import Estimates
 from api.health import HealthCheck
+from api.listing import Listing
 from api.offering import Offering
 from api.quoting import Quotes
 from api.reading import Reader
+from api.records import Records
+from api.retrying import Retries
+from api.streaming import Streams
 from api.submitting import InlineRunner, Submissions
+from api.trying import WebhookTrials
+from api.watching import Watchman
+from observing.meters import Meters
+from pipeline.delivering import WebhookSender
 from pipeline.developing import Developer
 from pipeline.paying import Cashier
 from pipeline.planning import Planner
 from pipeline.references import References
 from pipeline.rendering import Renderer
 from pipeline.spending import LockedPurse, load_budgets
+from pipeline.subscribing import load_subscriptions
 from providers.catalogue import Catalogue
 from providers.registry import Roster
 from settings import Settings
@@ -41,13 +57,22 @@ class Services:
     namespace: str
     store: ObjectStore
     reader: Reader
+    listing: Listing
+    blogs: Blogs
     submissions: Submissions
+    retries: Retries
     decisions: Decisions
     estimates: Estimates
+    bodies: Bodies
+    closing: Closing
+    watchman: Watchman
+    streams: Streams
     health: HealthCheck
     quotes: Quotes
     billing: Billing
     offering: Offering
+    deliveries: Deliveries
+    webhook_trials: WebhookTrials
 
     @classmethod
     def build(
@@ -57,12 +82,17 @@ class Services:
         store: ObjectStore,
         catalogue: Catalogue,
         roster: Roster,
+        meters: Meters | None = None,
     ) -> Services:
         """Wire the services; no call is made yet."""
+        meters = meters or Meters()
         archive, ledger = Archive(store), Ledger(store)
         engine = EngineRoom(client)
         reader = Reader(engine, archive, settings.poll_interval_seconds)
+        records = Records(archive)
         estimates = Estimates(engine)
+        closing = Closing()
+        watchman = Watchman(closing, settings.poll_interval_seconds)
         planner = Planner(
             catalogue,
             roster.offered,
@@ -72,55 +102,67 @@ class Services:
         )
         budgets = load_budgets(settings.config)
         desk = BudgetDesk(engine, budgets)
+        claims = Claims(engine, archive)
+        subscriptions = load_subscriptions(
+            settings.config, os.environ, settings.webhook_secrets, settings.webhook_hosts
+        )
         submissions = Submissions(
             engine,
             planner,
             archive,
             reader,
             estimates,
+            claims,
             InlineRunner(
                 Renderer(
                     roster.providers,
                     store,
                     References(store, settings.reference_hosts),
-                    Cashier(LockedPurse(budgets), ledger),
+                    Cashier(LockedPurse(budgets), ledger, meters.entered),
                 ),
                 Developer(store, archive, planner),
+                meters,
             ),
             desk,
             batch_concurrency=settings.batch_concurrency,
-            takes_webhooks=settings.webhook_secret is not None,
+            subscriptions=subscriptions,
         )
         return cls(
             settings=settings,
             namespace=client.namespace,
             store=store,
             reader=reader,
+            listing=Listing(engine, reader, records),
+            blogs=Blogs(archive, records),
             submissions=submissions,
-            decisions=Decisions(engine, reader, archive, planner, desk),
+            retries=Retries(
+                engine, reader, archive, planner, estimates, desk, subscriptions, claims
+            ),
+            decisions=Decisions(engine, reader, archive, planner, desk, claims),
             estimates=estimates,
+            bodies=Bodies(estimates),
+            closing=closing,
+            watchman=watchman,
+            streams=Streams(watchman, settings.keep_alive_seconds),
             health=HealthCheck(engine, store),
-            quotes=Quotes(planner, estimates, settings.batch_concurrency),
+            quotes=Quotes(planner, estimates, claims, settings.batch_concurrency),
             billing=Billing(ledger, desk),
             offering=Offering(catalogue, roster),
+            deliveries=Deliveries(engine, claims),
+            webhook_trials=WebhookTrials(
+                subscriptions, WebhookSender(settings.webhook_hosts), claims
+            ),
         )
 
     def addresses(self, request: Request) -> Addresses:
         """Where this caller finds things: as configured, else by the address it came to."""
-        settings = self.settings
-        return Addresses(
-            api=str(settings.public_url or request.base_url).rstrip("/"),
-            assets=str(settings.asset_base_url).rstrip("/") if settings.asset_base_url else None,
-            temporal_ui=str(settings.temporal_ui_url).rstrip("/")
-            if settings.temporal_ui_url
-            else None,
-            namespace=self.namespace,
-        )
+        return Addresses.configured(self.settings, str(request.base_url), self.namespace)
 
 
 # Asynchronous, or every request would take two turns through a thread pool.
 async def _services(request: Request) -> Services:
     services: Services = request.app.state.services
+    context.base_url.set(services.addresses(request).api)
     return services
 
 

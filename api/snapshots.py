@@ -5,18 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.workflow.v1 import PendingActivityInfo
-from temporalio.client import WorkflowExecutionDescription
+from temporalio.client import (
+    WorkflowExecution,
+    WorkflowExecutionDescription,
+    WorkflowExecutionStatus,
+)
 
+from api.versions import Version, batch_version, job_version
 from domain import names
 from domain.batches import BatchRequest, BatchState
+from domain.errors import Cancelled, InternalFailure
+from domain.ids import final_id
 from domain.jobs import (
     PROGRESS_GENERATING,
     PROGRESS_UPLOADING,
     JobCard,
+    JobError,
     JobState,
     JobStatus,
     Progress,
@@ -25,6 +34,16 @@ from domain.jobs import (
 from domain.reviews import Review, ReviewState
 
 _EVENTS_BEFORE_RENDER = 8
+_STOPPED = (WorkflowExecutionStatus.CANCELED, WorkflowExecutionStatus.TERMINATED)
+
+
+class Body(NamedTuple):
+    """An answer as JSON."""
+
+    content: bytes
+    etag: str
+    retry_after_seconds: int | None
+    """None where polling again is of no use."""
 
 
 @dataclass
@@ -35,8 +54,40 @@ class JobSnapshot:
     card: JobCard
     state: JobState
     is_final: bool
-    bodies: dict[str, bytes] = field(default_factory=dict)
-    """The answer as JSON, by the address it was asked under."""
+    retry_job_id: str | None = None
+    """The job that a failed one was tried again as."""
+    bodies: dict[str, Body] = field(default_factory=dict)
+    """The answer, by the address it was asked under."""
+
+    @property
+    def status(self) -> JobStatus:
+        """What pollers test for."""
+        return self.state.status
+
+    @cached_property
+    def version(self) -> Version:
+        """Which state this is."""
+        return job_version(self.state)
+
+    @property
+    def is_whole(self) -> bool:
+        """False where it is completed while neither worker nor store can tell its result."""
+        return self.status is not JobStatus.COMPLETED or self.state.result is not None
+
+    @property
+    def has_review(self) -> bool:
+        """Whether what follows its end is a matter of review."""
+        return self.state.review is not None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the image is there, or never will be."""
+        return self.status.is_terminal and self.is_whole
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether there is no review to wait for either."""
+        return self.is_final or (self.has_ended and not self.state.awaits_review)
 
 
 @dataclass
@@ -47,6 +98,74 @@ class BatchSnapshot:
     request: BatchRequest
     state: BatchState
     is_final: bool
+    bodies: dict[str, Body] = field(default_factory=dict)
+    """The answer, by the address it was asked under."""
+
+    @property
+    def status(self) -> JobStatus:
+        """What pollers test for."""
+        return self.state.status
+
+    @cached_property
+    def version(self) -> Version:
+        """Which state this is."""
+        return batch_version(self.state)
+
+    @property
+    def is_whole(self) -> bool:
+        """A batch tells all it knows at once."""
+        return True
+
+    @property
+    def has_review(self) -> bool:
+        """Whether what follows its end is a matter of review."""
+        return any(item.review for item in self.state.items)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether every image is made or has failed."""
+        return self.status.is_terminal
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether all reviews are decided and their finals made, too."""
+        return self.is_final or self.state.is_settled
+
+
+def state_from_attributes(execution: WorkflowExecution) -> JobState | None:
+    """How a job ended, as the engine's lists know it; None while it has not.
+
+    The result and the reasons of a failure are in its record.
+    """
+    attributes = execution.typed_search_attributes
+    is_running = execution.status is WorkflowExecutionStatus.RUNNING
+    if attributes.get(names.STATUS) == JobStatus.COMPLETED:
+        return _completed(execution, attributes.get(names.REVIEW), is_running=is_running)
+    if attributes.get(names.STATUS) == JobStatus.FAILED:
+        ended_at = execution.close_time
+        return JobState(status=JobStatus.FAILED, stage=Stage.FAILED, completed_at=ended_at)
+    return None if is_running else stopped_state(execution)
+
+
+def _completed(execution: WorkflowExecution, review: str | None, *, is_running: bool) -> JobState:
+    """A review that nobody can decide any more has expired; approval has started the final."""
+    state = ReviewState(review) if review else None
+    if state is ReviewState.AWAITING and not is_running:
+        state = ReviewState.EXPIRED
+    return JobState(
+        status=JobStatus.COMPLETED,
+        stage=Stage.COMPLETED,
+        progress_percentage=100,
+        review=Review(state=state) if state else None,
+        final_job_id=final_id(execution.id) if state is ReviewState.APPROVED else None,
+    )
+
+
+def stopped_state(execution: WorkflowExecution) -> JobState:
+    """Of a job that was closed in the engine before it could say how it ended."""
+    kind = Cancelled if execution.status in _STOPPED else InternalFailure
+    error = JobError.of(kind("The job was stopped in the engine."))
+    return JobState().failed(error, execution.close_time or execution.start_time)
 
 
 async def state_from_description(description: WorkflowExecutionDescription) -> JobState:

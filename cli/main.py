@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from cli.keys import keys
 from cli.up import up
 from version import VERSION
 
@@ -16,6 +17,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.command()(up)
+app.add_typer(keys, name="keys")
 
 
 def _print_version(wanted: bool) -> None:

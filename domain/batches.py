@@ -13,7 +13,9 @@ from pydantic import Field
 
 from domain.jobs import JobRequest, JobState, JobStatus
 from domain.model import Model
+from domain.once import Once
 from domain.reviews import Approval, Rejection, ReviewState
+from domain.webhooks import Receiver, Subscription, WebhookEvent, receivers
 
 IN_FLIGHT_SHARE = 0.1
 """What an image that is being made counts for in its batch's progress."""
@@ -160,10 +162,24 @@ class BatchRequest(Model):
     blog_id: str | None = None
     blog_job_id: str | None = None
     webhook_url: str | None = None
+    webhook_events: list[WebhookEvent] | None = None
+    tenant_webhooks: list[Subscription] | None = None
+    base_url: str | None = None
+    """These three as in a job's request."""
     state: BatchState | None = None
     """Carried over a continue-as-new."""
     relays: list[Relay] | None = None
     """Decisions on images that had not started yet, carried over likewise."""
+    manifest: str | None = None
+    """Which of the batch's manifests is its own, where the request may have been sent twice."""
+    once: Once | None = None
+    """Where sending its request again names this batch."""
+
+    def receivers(self, event: WebhookEvent) -> list[Receiver]:
+        """Who is told of an event of this batch."""
+        url, events = self.webhook_url, self.webhook_events
+        own = Subscription(url=url, events=events) if url is not None else None
+        return receivers(own, self.tenant_webhooks, event)
 
 
 class BatchApproval(Approval):
@@ -190,6 +206,7 @@ class Page(Model):
     """To `load_items`: a slice of the manifest."""
 
     batch_id: str
+    manifest: str | None = None
     start: int
     count: int
 

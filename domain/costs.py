@@ -36,6 +36,11 @@ class CostEntry(Model):
         """The day of UTC that it belongs to."""
         return self.at.astimezone(UTC).date()
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the amount is what was paid."""
+        return self.amount_usd is not None and self.billed is not Billed.UNKNOWN
+
 
 class CostSum(Model):
     """What some calls cost together."""
@@ -133,10 +138,9 @@ def _place(group: CostGroup) -> tuple[str, ...]:
 
 
 def _sum_of(entry: CostEntry) -> CostSum:
-    is_known = entry.amount_usd is not None and entry.billed is not Billed.UNKNOWN
     return CostSum(
-        micro_usd=micro_usd(entry.amount_usd or 0.0) if is_known else 0,
+        micro_usd=micro_usd(entry.amount_usd or 0.0) if entry.is_known else 0,
         calls=1,
         images=entry.images,
-        unknown_calls=0 if is_known else 1,
+        unknown_calls=0 if entry.is_known else 1,
     )

@@ -2,12 +2,14 @@
 
 DarkroomError            code, title, http_status
 ├── Refusal              the request is not taken
+│   ├── Unauthenticated 401, Forbidden 403
 │   ├── InvalidRequest, CapabilityMissing, ModelShutDown, ProviderNotConfigured      422
-│   ├── JobNotFound, BatchNotFound, FileNotFound, RouteNotFound                      404
+│   ├── JobNotFound, BatchNotFound, FileNotFound, RouteNotFound, DeliveryNotFound    404
 │   ├── MethodNotAllowed                                                             405
-│   ├── NotReviewable, AlreadyTerminal                                               409
+│   ├── NotReviewable, AlreadyTerminal, NotRetryable, IdempotencyInFlight            409
+│   ├── IdempotencyKeyReused                                                         422
 │   ├── BodyTooLarge 413, UnsupportedMediaType 415, RangeNotSatisfiable 416
-│   ├── BudgetExhausted                                                              429
+│   ├── BudgetExhausted, TooManyRequests                                             429
 │   ├── QueueUnavailable                                                             500
 │   └── EngineAway                                                                   503
 └── JobFailure           an accepted job ends without an image
@@ -52,6 +54,18 @@ class Refusal(DarkroomError):
     retry_after_seconds: int | None = None
 
 
+class Unauthenticated(Refusal):
+    """No key was sent, or none that is known."""
+
+    code, title, http_status = "unauthenticated", "A key is needed", 401
+
+
+class Forbidden(Refusal):
+    """The key lacks the scope, or no key is set up and the caller is not on this machine."""
+
+    code, title, http_status = "forbidden", "Not allowed", 403
+
+
 class InvalidRequest(Refusal):
     """The request does not fit the schema; `errors` names field and problem."""
 
@@ -92,6 +106,12 @@ class BatchNotFound(Refusal):
     code, title, http_status = "batch_not_found", "Batch not found", 404
 
 
+class DeliveryNotFound(Refusal):
+    """No such webhook delivery of that job or batch, or one that the engine has forgotten."""
+
+    code, title, http_status = "delivery_not_found", "Delivery not found", 404
+
+
 class FileNotFound(Refusal):
     """No stored file under that key."""
 
@@ -122,6 +142,25 @@ class AlreadyTerminal(Refusal):
     code, title, http_status = "already_terminal", "Already finished", 409
 
 
+class NotRetryable(Refusal):
+    """The job has not failed."""
+
+    code, title, http_status = "not_retryable", "Not retryable", 409
+
+
+class IdempotencyInFlight(Refusal):
+    """The key is another request's, and whether it was the same one cannot be told now."""
+
+    code, title, http_status = "idempotency_in_flight", "The first request is under way", 409
+    retry_after_seconds = 2
+
+
+class IdempotencyKeyReused(Refusal):
+    """The tenant has sent this key with another request."""
+
+    code, title, http_status = "idempotency_key_reused", "The key was used before", 422
+
+
 class BodyTooLarge(Refusal):
     """The request body is over the limit."""
 
@@ -144,6 +183,16 @@ class BudgetExhausted(Refusal):
     """A budget of the tenant or the blog has no room for the price."""
 
     code, title, http_status = "budget_exhausted", "The budget is used up", 429
+
+    def __init__(self, message: str, retry_after_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class TooManyRequests(Refusal):
+    """The key has used up its requests for now."""
+
+    code, title, http_status = "too_many_requests", "Too many requests", 429
 
     def __init__(self, message: str, retry_after_seconds: int) -> None:
         super().__init__(message)

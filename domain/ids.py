@@ -1,4 +1,4 @@
-"""Identifiers of jobs and batches, and how one is derived from another.
+"""Identifiers of jobs and batches, and how one is derived from another, or from a caller's key.
 
 `img_…` is a job, `bat_…` a batch, `bat_…-3` the batch's fourth image, `…-r2` the second round of a
 draft, `…-final` the final of the draft before it. The workflow id is the job id.
@@ -6,6 +6,7 @@ draft, `…-final` the final of the draft before it. The workflow id is the job 
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 
@@ -31,6 +32,26 @@ def new_batch_id() -> str:
 def new_asset_token() -> str:
     """The unguessable part of a job's object keys, 128 bits."""
     return secrets.token_hex(16)
+
+
+def keyed_job_id(tenant: str, key: str) -> str:
+    """The id of the job that a tenant starts with an `Idempotency-Key`."""
+    return f"img_{_digest('key', tenant, key)}"
+
+
+def keyed_batch_id(tenant: str, key: str) -> str:
+    """The id of the batch that a tenant starts with an `Idempotency-Key`."""
+    return f"bat_{_digest('key', tenant, key)}"
+
+
+def keyed_claim_id(tenant: str, key: str) -> str:
+    """The id of what holds a tenant's `Idempotency-Key` where it starts neither."""
+    return f"key_{_digest('key', tenant, key)}"
+
+
+def retry_id(job_id: str) -> str:
+    """The id of the job that a failed one is tried again as."""
+    return f"img_{_digest('retry', job_id)}"
 
 
 def item_id(batch_id: str, index: int) -> str:
@@ -66,3 +87,7 @@ def batch_item(job_id: str) -> tuple[str, int] | None:
     """The batch and index that a job id belongs to, in any round, draft or final."""
     found = _ITEM.match(job_id)
     return (found.group(1), int(found.group(2))) if found else None
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]

@@ -12,8 +12,10 @@ from pydantic import Field
 
 from domain.errors import Billed, JobFailure
 from domain.model import Model
+from domain.once import Once
 from domain.reviews import FinalOffer, Review, ReviewState
 from domain.sizes import AspectRatio, Quality
+from domain.webhooks import Receiver, Subscription, WebhookEvent, receivers
 
 JsonScalar = str | int | float | bool
 
@@ -123,12 +125,21 @@ class JobRequest(Model):
     tags: list[str] | None = None
     metadata: dict[str, JsonScalar] | None = None
     webhook_url: str | None = None
+    webhook_events: list[WebhookEvent] | None = None
+    """What is told to `webhook_url`; None for all but `job.started`."""
+    tenant_webhooks: list[Subscription] | None = None
+    """Who else is told, as the tenant was set up when the job was accepted."""
+    base_url: str | None = None
+    """Where the caller reaches the API; only kept where somebody is told."""
     alt_text: str | None = None
     draft_job_id: str | None = None
     revision_of: str | None = None
+    retry_of: str | None = None
     consistency: Consistency | None = None
     warnings: list[str] | None = None
     """What the caller should know, such as a model that is going to be shut down."""
+    once: Once | None = None
+    """Where sending its request again names this job."""
 
     @property
     def is_draft(self) -> bool:
@@ -140,6 +151,12 @@ class JobRequest(Model):
         """The key that durations are measured by."""
         first = self.targets[0]
         return f"{first.provider}/{first.model}/{self.spec.quality}"
+
+    def receivers(self, event: WebhookEvent) -> list[Receiver]:
+        """Who is told of an event of this job."""
+        url, events = self.webhook_url, self.webhook_events
+        own = Subscription(url=url, events=events) if url is not None else None
+        return receivers(own, self.tenant_webhooks, event)
 
     def card(self) -> JobCard:
         """What travels in the workflow's memo, so that `describe` alone can answer."""
@@ -168,7 +185,19 @@ class JobCard(Model):
     metadata: dict[str, JsonScalar] | None = None
     draft_job_id: str | None = None
     revision_of: str | None = None
+    retry_of: str | None = None
     warnings: list[str] | None = None
+    once: Once | None = None
+
+    @property
+    def asked_provider(self) -> str:
+        """The first choice; a fallback may make the image."""
+        return self.recipe.partition("/")[0]
+
+    @property
+    def asked_model(self) -> str:
+        """The first choice's."""
+        return self.recipe.partition("/")[2].rpartition("/")[0]
 
 
 _ON_THE_CARD = set(JobCard.model_fields) & set(JobRequest.model_fields) - {"created_at"}

@@ -10,6 +10,9 @@ from temporalio.common import SearchAttributeKey
 TASK_QUEUE = "darkroom"
 """Workflows, and every activity that calls no provider."""
 
+WEBHOOK_QUEUE = "darkroom.webhooks"
+"""Deliveries: a receiver that lets us wait keeps nothing else waiting. No provider's queue."""
+
 
 def provider_queue(provider: str) -> str:
     """The task queue of one provider, where its rate limit applies to the whole fleet."""
@@ -39,6 +42,7 @@ SEARCH_ATTRIBUTE_TYPES: dict[str, str] = {
 """Name to type, as `temporal operator search-attribute create` spells them."""
 
 BUDGET_WORKFLOW = "BudgetWorkflow"
+WEBHOOK_WORKFLOW = "WebhookWorkflow"
 RESERVE = "reserve"
 SETTLE = "settle"
 
@@ -48,3 +52,8 @@ def budget_id(tenant: str | None, blog: str | None) -> str:
     if tenant is not None:
         return f"budget-tenant-{tenant}"
     return f"budget-blog-{blog}" if blog is not None else "budget-all"
+
+
+def webhook_id(delivery_id: str) -> str:
+    """The id of the workflow that delivers; all of one job or batch begin alike."""
+    return f"webhook-{delivery_id}"

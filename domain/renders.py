@@ -8,6 +8,7 @@ from datetime import datetime
 from domain.errors import ContentRejected, JobFailure
 from domain.jobs import Attempt, CostBasis, ImageSpec, JobRequest, Target
 from domain.model import Model
+from domain.webhooks import Receiver, WebhookEvent
 
 _FALLBACK_CODES = frozenset(kind.code for kind in JobFailure.__subclasses__() if kind.fallback)
 
@@ -24,6 +25,10 @@ class RenderOrder(Model):
     progress_to: int
     tenant: str = "default"
     blog_id: str | None = None
+    told_of_start: list[Receiver] | None = None
+    """Who hears by webhook that a provider begins."""
+    base_url: str | None = None
+    """Where their links lead."""
 
 
 def render_order(
@@ -35,6 +40,7 @@ def render_order(
     has_fallback: bool,
 ) -> RenderOrder:
     """The order that gives a job's picture to one of its targets."""
+    told = request.receivers(WebhookEvent.JOB_STARTED) or None
     return RenderOrder(
         job_id=job_id,
         asset_token=request.asset_token,
@@ -45,6 +51,8 @@ def render_order(
         progress_to=progress[1],
         tenant=request.tenant,
         blog_id=request.blog_id,
+        told_of_start=told,
+        base_url=request.base_url if told else None,
     )
 
 

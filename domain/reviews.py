@@ -75,6 +75,8 @@ class Approval(Model):
     reviewer: Name | None = None
     comment: Comment | None = None
     final: FinalChoices | None = None
+    decided_by: Name | None = None
+    """The name of the API key that it was sent with."""
 
 
 class Rejection(Model):
@@ -83,6 +85,8 @@ class Rejection(Model):
     reviewer: Name | None = None
     comment: Comment | None = None
     revise: Revision | None = None
+    decided_by: Name | None = None
+    """The name of the API key that it was sent with."""
 
 
 Decision = Approval | Rejection
@@ -111,6 +115,8 @@ class Review(Model):
     problem: str | None = None
     """Why the last approval could not be carried out; the draft awaits review still."""
     final: FinalOffer | None = None
+    decided_by: str | None = None
+    """The name of the API key that decided, where there was one."""
 
     def decide(self, state: ReviewState, at: datetime, decision: Decision | None = None) -> Review:
         """The review as it stands after a decision, or after its expiry."""
@@ -120,6 +126,7 @@ class Review(Model):
                 "decided_at": at,
                 "reviewer": decision.reviewer if decision else None,
                 "comment": decision.comment if decision else None,
+                "decided_by": decision.decided_by if decision else None,
                 "problem": None,
             }
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from domain.jobs import JsonScalar
 from domain.model import Model
 from domain.sizes import AspectRatio, Quality
+from domain.webhooks import WebhookEvent
 
 
 class Wish(Model):
@@ -28,4 +29,5 @@ class Wish(Model):
     tags: list[str] | None = None
     metadata: dict[str, JsonScalar] | None = None
     webhook_url: str | None = None
+    webhook_events: list[WebhookEvent] | None = None
     alt_text: str | None = None

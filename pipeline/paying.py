@@ -24,6 +24,12 @@ from storage.ledger import Ledger
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 10.0
 
+Told = Callable[[CostEntry, float | None], None]
+
+
+def nobody(entry: CostEntry, price_usd: float | None) -> None:
+    """Nobody asks."""
+
 
 class Journal(Protocol):
     """What a render puts down where a crash of its process does not reach."""
@@ -179,11 +185,15 @@ class RunningCall:
 
 
 class Cashier:
-    """Reserves before a call, settles after it, and enters what it cost."""
+    """Reserves before a call, settles after it, and enters what it cost.
 
-    def __init__(self, purse: Purse, ledger: Ledger) -> None:
+    `told` hears of every entry, with the list price of its call.
+    """
+
+    def __init__(self, purse: Purse, ledger: Ledger, told: Told = nobody) -> None:
         self._purse = purse
         self._ledger = ledger
+        self._told = told
 
     async def reserve(self, call: RunningCall) -> None:
         """Raises `BudgetSpent` where there is no room for the price."""
@@ -193,8 +203,7 @@ class Cashier:
         """Enter a call whose pictures arrived, whatever the store says at the moment."""
         made = list(originals)
         amount = total_usd(original.cost_usd for original in made)
-        entry = call.entry(amount, basis_of(made), Billed.YES)
-        await until_stored(lambda: self._ledger.write(entry))
+        await self._enter(call, call.entry(amount, basis_of(made), Billed.YES))
 
     async def settle(self, call: RunningCall, originals: Iterable[Original]) -> None:
         """Settle a call whose pictures are stored; harmless when it is done again."""
@@ -212,9 +221,12 @@ class Cashier:
             return await self.release(call)
         amount = price if failure.billed is Billed.YES else None
         basis = CostBasis.UNKNOWN if amount is None else CostBasis.CATALOGUE
-        entry = call.entry(amount, basis, failure.billed)
-        await until_stored(lambda: self._ledger.write(entry))
+        await self._enter(call, call.entry(amount, basis, failure.billed))
         return await self._purse.settle(call.bill(), amount)
+
+    async def _enter(self, call: RunningCall, entry: CostEntry) -> None:
+        await until_stored(lambda: self._ledger.write(entry))
+        self._told(entry, call.bill().amount_usd)
 
 
 async def until_stored(write: Callable[[], Awaitable[None]]) -> None:

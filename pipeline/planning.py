@@ -88,6 +88,8 @@ class Planner:
                 "stand_in_for": stood_in_for or draft.request.stand_in_for,
                 "draft_job_id": draft.job_id,
                 "revision_of": None,
+                "retry_of": None,
+                "once": None,
                 "consistency": self._binding(draft, target, spec),
                 "warnings": self._catalogue.warnings(target, spec) or None,
             }
@@ -135,7 +137,27 @@ class Planner:
                 "created_at": datetime.now(UTC),
                 "stand_in_for": planned.stand_in_for or draft.request.stand_in_for,
                 "revision_of": draft.job_id,
+                "retry_of": None,
+                "once": None,
                 "warnings": planned.warnings,
+            }
+        )
+
+    def retry(self, failed: JobRequest, job_id: str) -> JobRequest:
+        """The request of a failed job once more: the same picture, by what may be used today.
+
+        Its batch is not concerned with it any more.
+        """
+        targets = [self._target(t.provider, t.model, failed.spec)[0] for t in failed.targets]
+        return failed.model_copy(
+            update={
+                "targets": targets,
+                "asset_token": new_asset_token(),
+                "created_at": datetime.now(UTC),
+                "batch_id": None,
+                "retry_of": job_id,
+                "warnings": self._catalogue.warnings(targets[0], failed.spec) or None,
+                "once": None,
             }
         )
 
@@ -163,6 +185,7 @@ class Planner:
             tags=wish.tags,
             metadata=wish.metadata,
             webhook_url=wish.webhook_url,
+            webhook_events=wish.webhook_events,
             alt_text=wish.alt_text,
             warnings=self._catalogue.warnings(targets[0], spec) or None,
         )

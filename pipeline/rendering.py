@@ -19,6 +19,7 @@ from domain.jobs import Attempt, JobError, Outcome
 from domain.renders import Original, Rendered, RenderOrder
 from domain.sizes import Size
 from imaging.decode import decode
+from observing.tracing import vendor_call
 from pipeline.paying import Cashier, Journal, RunningCall, until_stored
 from pipeline.references import References
 from providers.base import Order, Picture, Provider, Reference
@@ -96,7 +97,8 @@ class Renderer:
         self, provider: Provider, order: RenderOrder, journal: Journal, indices: tuple[int, ...]
     ) -> dict[int, Original]:
         wanted = _wanted(order, indices, await self._references.of(order.spec))
-        pictures = await provider.generate(wanted, RunningCall(order, journal, indices))
+        with vendor_call(provider.name, wanted.model, wanted.count):
+            pictures = await provider.generate(wanted, RunningCall(order, journal, indices))
         made = {}
         for index, picture in zip(indices, pictures, strict=True):
             made[index] = await self._original(order, index, picture)
@@ -122,7 +124,8 @@ class Renderer:
             if call.ticket is None:
                 await self._cashier.reserve(call)
             with _defects_told(provider, call):
-                pictures = await provider.generate(wanted, call)
+                with vendor_call(provider.name, wanted.model, wanted.count):
+                    pictures = await provider.generate(wanted, call)
                 made = await self._keep(order, call, pictures)
         except JobFailure as failure:
             if not call.goes_on_after(failure):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import date
+import hashlib
+from datetime import UTC, date, datetime, timedelta
 from urllib.parse import quote
 
 ASSETS = "assets/"
 _RECORDS = "records/"
 COSTS = f"{_RECORDS}costs/"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_MICROSECOND = 10**16 - 1
+_DIGITS = len(str(_LAST_MICROSECOND))
 
 
 def asset_prefix(job_id: str, token: str) -> str:
@@ -35,9 +39,10 @@ def batch_record_key(batch_id: str) -> str:
     return f"{_RECORDS}batches/{batch_id}.json"
 
 
-def manifest_key(batch_id: str) -> str:
-    """Where the requests of a batch's images lie."""
-    return f"{_RECORDS}batches/{batch_id}.items.json"
+def manifest_key(batch_id: str, name: str | None = None) -> str:
+    """Where the requests of a batch's images lie; `name` tells one manifest from another."""
+    own = f".{name}" if name else ""
+    return f"{_RECORDS}batches/{batch_id}{own}.items.json"
 
 
 def cost_day_prefix(day: date) -> str:
@@ -53,3 +58,24 @@ def cost_entry_key(day: date, entry: str) -> str:
 def cost_summary_key(day: date) -> str:
     """Where the sums of a day lie that is long over."""
     return f"{_RECORDS}cost-days/{day.isoformat()}.json"
+
+
+def blog_prefix(tenant: str, blog_id: str) -> str:
+    """What the keys of a blog's index begin with, whatever characters its id is made of."""
+    return f"{_RECORDS}blogs/{_digest(tenant)}/{_digest(blog_id)}/"
+
+
+def blog_entry(created_at: datetime, job_id: str) -> str:
+    """A job's name in its blog's index, where the newest job sorts first."""
+    microseconds = (created_at - _EPOCH) // timedelta(microseconds=1)
+    return f"{_LAST_MICROSECOND - microseconds:0{_DIGITS}d}-{job_id}"
+
+
+def job_of_entry(entry: str) -> str:
+    """The job id in an index entry's name."""
+    return entry[_DIGITS + 1 :]
+
+
+def _digest(name: str) -> str:
+    """A key's part that is short, and different also where a file system ignores case."""
+    return hashlib.sha256(name.encode()).hexdigest()[:40]

@@ -125,6 +125,18 @@ class ObjectStore:
         pages = await self._list(prefix)
         return [each["Key"] for page in pages for each in page.get("Contents", [])]
 
+    async def names_after(self, prefix: str, after: str, limit: int) -> list[str]:
+        """What follows a prefix in at most `limit` keys, up to 1,000, that sort after a name."""
+        read = partial(
+            self._client.list_objects_v2,
+            Bucket=self._bucket,
+            Prefix=prefix,
+            StartAfter=f"{prefix}{after}",
+            MaxKeys=limit,
+        )
+        found = (await self._run("list", prefix, read)).get("Contents", [])
+        return [each["Key"].removeprefix(prefix) for each in found]
+
     async def folders(self, prefix: str) -> list[str]:
         """What follows a prefix up to the next `/`, once each, in order."""
         pages = await self._list(prefix, Delimiter="/")

@@ -94,7 +94,12 @@ def archive(store: objects.ObjectStore) -> Archive:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(config=tmp_path / "darkroom.toml", drain_seconds=0, stand_in=True)
+    return Settings(
+        config=tmp_path / "darkroom.toml",
+        keys_file=tmp_path / "keys.toml",
+        drain_seconds=0,
+        stand_in=True,
+    )
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,9 +62,17 @@ class TestLoadSettings:
             ("DARKROOM_BATCH_CONCURRENCY", "0"),
             ("DARKROOM_STAND_IN", "perhaps"),
             ("DARKROOM_LOG_LEVEL", "loud"),
+            ("DARKROOM_LOG_FORMAT", "xml"),
+            ("DARKROOM_WORKER_METRICS_PORT", "0"),
             ("DARKROOM_DRAIN_SECONDS", "-1"),
             ("DARKROOM_STUDIO_CONCURRENCY", "0"),
             ("DARKROOM_WEBHOOK_SECRET", "whsec_not base64!"),
+            ("DARKROOM_API_KEYS", "dk_not-json"),
+            ("DARKROOM_API_KEYS", '{"name": "one"}'),
+            ("DARKROOM_API_KEYS", '[{"name": "no-hash", "scopes": ["read"]}]'),
+            ("DARKROOM_CORS_ORIGINS", "desk.example"),
+            ("DARKROOM_CORS_ORIGINS", "https://desk.example/"),
+            ("DARKROOM_CORS_ORIGINS", "https://*.example"),
         ],
     )
     def test_a_wrong_value_is_named_by_its_variable(
@@ -113,6 +122,23 @@ class TestSettings:
     )
     def test_hosts_are_separated_by_commas(self, text: str, hosts: set[str]) -> None:
         assert Settings(webhook_allow_hosts=text).webhook_hosts == hosts
+
+    def test_keys_come_as_a_json_list(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        table = {"name": "bot", "scopes": ["read"], "sha256": "0" * 64}
+        monkeypatch.setenv("DARKROOM_API_KEYS", json.dumps([table]))
+        [key] = load_settings().api_keys
+        assert (key.name, key.tenant) == ("bot", "default")
+        monkeypatch.setenv("DARKROOM_API_KEYS", "")
+        assert load_settings().api_keys == ()
+
+    def test_the_keys_file_is_in_the_home_unless_said_otherwise(self) -> None:
+        assert Settings(home=Path("house")).keys_path == Path("house/keys.toml")
+        assert Settings(keys_file=Path("~/mine.toml")).keys_path == Path.home() / "mine.toml"
+
+    def test_origins_are_separated_by_commas(self) -> None:
+        origins = "https://desk.example, http://localhost:5173"
+        assert Settings(cors_origins=origins).origins == set(origins.split(", "))
+        assert Settings(cors_origins="*").origins == {"*"}
 
     def test_they_cannot_be_changed_behind_anyones_back(self) -> None:
         with pytest.raises(ValueError, match="frozen"):

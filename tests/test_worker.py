@@ -20,7 +20,12 @@ def queues(client: Client, store: ObjectStore, settings: Settings) -> list[str]:
 async def test_a_worker_serves_workflows_and_every_provider(
     client: Client, store: ObjectStore, settings: Settings
 ) -> None:
-    assert queues(client, store, settings) == ["darkroom", "darkroom-studio", "darkroom-fal"]
+    assert queues(client, store, settings) == [
+        "darkroom",
+        "darkroom.webhooks",
+        "darkroom-studio",
+        "darkroom-fal",
+    ]
 
 
 async def test_a_worker_can_serve_one_provider_alone(

@@ -29,11 +29,11 @@ with workflow.unsafe.imports_passed_through():
     from domain.ids import batch_item, item_id
     from domain.jobs import JobRequest, JobStatus
     from domain.reviews import Approval, Decision, Rejection, ReviewState
-    from domain.webhooks import BatchSummary
+    from domain.webhooks import WebhookEvent
     from workflows.image_job import ImageJobWorkflow
     from workflows.options import job_options
     from workflows.story import batch_details_of
-    from workflows.webhook import start_delivery
+    from workflows.webhook import tell
 
 _PAGE = 25
 _FIRST_INSPECTION = timedelta(minutes=1)
@@ -134,7 +134,12 @@ class ImageBatchWorkflow:
     async def _load(self, index: int) -> None:
         items = await workflow.execute_activity_method(
             BatchActivities.load_items,
-            Page(batch_id=self._id, start=index, count=_PAGE),
+            Page(
+                batch_id=self._id,
+                manifest=self._request.manifest,
+                start=index,
+                count=_PAGE,
+            ),
             **policies.LOAD_ITEMS,
         )
         self._page = dict(enumerate(items.requests, start=index))
@@ -296,7 +301,7 @@ class ImageBatchWorkflow:
             workflow.logger.info("the job has ended already [job=%s]", job_id)
 
     async def _finish(self) -> None:
-        """Write the record, and tell the caller's webhook."""
+        """Write the record, and tell by webhook."""
         await workflow.wait_condition(workflow.all_handlers_finished)
         self._state.completed_at = workflow.now()
         record = BatchRecord(
@@ -310,10 +315,4 @@ class ImageBatchWorkflow:
             )
         except ActivityError:
             workflow.logger.warning("the record could not be written")
-        if self._request.webhook_url is not None:
-            summary = BatchSummary(
-                batch_id=self._id,
-                status=self._state.status,
-                total_images=self._request.total_images,
-            )
-            await start_delivery(self._request.webhook_url, summary)
+        await tell(WebhookEvent.BATCH_COMPLETED, self._request)

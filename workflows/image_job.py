@@ -41,7 +41,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.options import job_options
     from workflows.progress import render_span
     from workflows.story import details_of
-    from workflows.webhook import start_delivery
+    from workflows.webhook import event_of, tell
 
 
 @workflow.defn
@@ -243,16 +243,15 @@ class ImageJobWorkflow:
             workflow.logger.warning("the record could not be written")
 
     async def _announce(self) -> None:
-        """Tell the batch and the caller's webhook; neither can hold the job back."""
-        milestone = Milestone.of(workflow.info().workflow_id, self._state)
+        """Tell the batch and the webhooks; neither can hold the job back."""
         if self._request.batch_id is not None:
             batch = workflow.get_external_workflow_handle(self._request.batch_id)
+            milestone = Milestone.of(workflow.info().workflow_id, self._state)
             try:
                 await batch.signal("milestone", milestone)
             except FailureError:
                 workflow.logger.info("the batch is closed [batch=%s]", self._request.batch_id)
-        if self._request.webhook_url is not None:
-            await start_delivery(self._request.webhook_url, milestone)
+        await tell(event_of(self._state), self._request)
 
     def _publish(self, *extra: SearchAttributeUpdate[Any]) -> None:
         """One upsert of what lists filter by."""

@@ -1,4 +1,4 @@
-"""How a job or batch is started: the same from the API, a batch, or a draft that was approved."""
+"""How a workflow is started: the same from the API, a batch, or a draft that was approved."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from temporalio.common import (
 from domain import names
 from domain.batches import BatchRequest
 from domain.jobs import JobRequest
+from domain.once import Held
 
 MEMO_CARD = "card"
 _SUMMARY_CHARACTERS = 80
@@ -81,6 +82,18 @@ def batch_options(request: BatchRequest) -> StartOptions:
         ),
         static_summary=f"{request.total_images} images, {request.flow}",
         priority=Priority(priority_key=Urgency.BULK, fairness_key=request.tenant),
+    )
+
+
+def claim_options(held: Held, tenant: str) -> StartOptions:
+    """Options for `ClaimWorkflow`; lists that filter by tenant do not show it."""
+    return StartOptions(
+        task_queue=names.TASK_QUEUE,
+        id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+        memo={MEMO_CARD: held},
+        search_attributes=TypedSearchAttributes([]),
+        static_summary="an Idempotency-Key that was used",
+        priority=Priority(priority_key=Urgency.INTERACTIVE, fairness_key=tenant),
     )
 
 

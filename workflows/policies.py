@@ -8,7 +8,8 @@ from temporalio.common import Priority, RetryPolicy
 from temporalio.workflow import ActivityCancellationType, ActivityConfig
 
 from domain.jobs import Target
-from domain.names import provider_queue
+from domain.names import WEBHOOK_QUEUE, provider_queue
+from domain.webhooks import Delivery
 
 _PATIENT = RetryPolicy(
     initial_interval=timedelta(seconds=1),
@@ -81,14 +82,24 @@ INSPECT = ActivityConfig(
     retry_policy=_PATIENT,
 )
 
-DELIVER = ActivityConfig(
-    summary="the webhook",
+_DELIVER = ActivityConfig(
+    # Where nothing but deliveries can be kept waiting by a receiver that lets us wait.
+    task_queue=WEBHOOK_QUEUE,
     # Receivers are down for weekends.
     schedule_to_close_timeout=timedelta(days=3),
-    start_to_close_timeout=timedelta(seconds=30),
+    # Longer than any receiver is waited for: this is for a worker that died.
+    start_to_close_timeout=timedelta(seconds=60),
     retry_policy=RetryPolicy(
         initial_interval=timedelta(seconds=5),
         backoff_coefficient=3.0,
         maximum_interval=timedelta(hours=4),
     ),
 )
+
+
+def deliver_to(delivery: Delivery) -> ActivityConfig:
+    """Options of `deliver`, fair among receivers: much for one delays no other's."""
+    config = _DELIVER.copy()
+    config["priority"] = Priority(fairness_key=delivery.fairness_key)
+    config["summary"] = delivery.event
+    return config

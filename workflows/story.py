@@ -25,6 +25,7 @@ def details_of(request: JobRequest, state: JobState, namespace: str) -> str:
     related = {
         "Draft": request.draft_job_id,
         "Revision of": request.revision_of,
+        "Retry of": request.retry_of,
         "Batch": request.batch_id,
         "Final": state.final_job_id,
         "Next round": state.revision_job_id,

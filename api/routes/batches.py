@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Request, Response
 
 from api.answers import batch_answer
+from api.auth import Generating, Reading, Reviewing
+from api.once import REPEATS, OnlyOnce
+from api.polling import POLLED, IfNoneMatch, Wait, polled, version_in
 from api.problems import declare
 from api.routes.images import REFUSALS
 from api.schemas import (
@@ -22,6 +26,7 @@ from domain.errors import (
     BatchNotFound,
     BudgetExhausted,
     EngineAway,
+    InvalidRequest,
     StorageUnavailable,
 )
 
@@ -31,41 +36,66 @@ router = APIRouter(prefix="/batches", tags=["batches"])
 @router.get(
     "/{batch_id}",
     response_model=BatchStatusAnswer,
-    responses=declare(BatchNotFound, EngineAway, StorageUnavailable),
+    responses={
+        **POLLED,
+        **declare(BatchNotFound, InvalidRequest, EngineAway, StorageUnavailable),
+    },
 )
-async def batch_status(batch_id: str, to: Served, at: At) -> BatchStatusAnswer:
+async def batch_status(
+    batch_id: str,
+    caller: Reading,
+    to: Served,
+    at: At,
+    request: Request,
+    wait: Wait = 0,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
     """Where a batch and each of its images stand."""
-    return batch_answer(await to.reader.batch(batch_id), at)
+    look = partial(to.reader.batch, batch_id, caller.tenant)
+    snapshot = await to.watchman.changed(
+        look, version_in(if_none_match), wait, request.is_disconnected
+    )
+    return polled(to.bodies.batch(snapshot, at), if_none_match)
 
 
 @router.post(
     "/{batch_id}/approve",
     status_code=202,
     response_model=BatchDecisionAnswer,
-    responses=declare(*REFUSALS, BudgetExhausted, BatchNotFound, EngineAway, StorageUnavailable),
+    responses=declare(
+        *REFUSALS, *REPEATS, BudgetExhausted, BatchNotFound, EngineAway, StorageUnavailable
+    ),
 )
 async def approve_batch(
     batch_id: str,
+    caller: Reviewing,
     to: Served,
+    once: OnlyOnce,
     body: Annotated[BatchApproveBody, Body(default_factory=BatchApproveBody)],
 ) -> BatchDecisionAnswer:
     """Approve the drafts named, else all that await review; says what happened to each."""
-    return _decided(batch_id, await to.decisions.decide_batch(batch_id, body.job_ids, body))
+    outcomes = await to.decisions.decide_batch(batch_id, body.job_ids, body, caller, once)
+    return _decided(batch_id, outcomes)
 
 
 @router.post(
     "/{batch_id}/reject",
     status_code=202,
     response_model=BatchDecisionAnswer,
-    responses=declare(*REFUSALS, BudgetExhausted, BatchNotFound, EngineAway, StorageUnavailable),
+    responses=declare(
+        *REFUSALS, *REPEATS, BudgetExhausted, BatchNotFound, EngineAway, StorageUnavailable
+    ),
 )
 async def reject_batch(
     batch_id: str,
+    caller: Reviewing,
     to: Served,
+    once: OnlyOnce,
     body: Annotated[BatchRejectBody, Body(default_factory=BatchRejectBody)],
 ) -> BatchDecisionAnswer:
     """Reject the drafts named, else all that await review; says what happened to each."""
-    return _decided(batch_id, await to.decisions.decide_batch(batch_id, body.job_ids, body))
+    outcomes = await to.decisions.decide_batch(batch_id, body.job_ids, body, caller, once)
+    return _decided(batch_id, outcomes)
 
 
 @router.delete(
@@ -74,11 +104,11 @@ async def reject_batch(
     response_model=BatchStatusAnswer,
     responses=declare(BatchNotFound, AlreadyTerminal, EngineAway, StorageUnavailable),
 )
-async def cancel_batch(batch_id: str, to: Served, at: At) -> BatchStatusAnswer:
+async def cancel_batch(batch_id: str, caller: Generating, to: Served, at: At) -> BatchStatusAnswer:
     """Cancel what the batch has not finished; images that are made stay."""
-    return batch_answer(await to.decisions.cancel_batch(batch_id), at)
+    return batch_answer(await to.decisions.cancel_batch(batch_id, caller), at)
 
 
 def _decided(batch_id: str, results: list[DecisionOutcome]) -> BatchDecisionAnswer:
-    decided = sum(result.outcome in ("approved", "rejected") for result in results)
+    decided = sum(result.is_decided for result in results)
     return BatchDecisionAnswer(batch_id=batch_id, decided=decided, results=results)

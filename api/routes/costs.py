@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
+from api.auth import Reading
 from api.problems import declare
 from api.schemas import CostQuery, CostsAnswer
 from api.services import Served
@@ -19,6 +20,6 @@ router = APIRouter(tags=["costs"])
     response_model=CostsAnswer,
     responses=declare(InvalidRequest, StorageUnavailable),
 )
-async def costs(query: Annotated[CostQuery, Query()], to: Served) -> CostsAnswer:
+async def costs(query: Annotated[CostQuery, Query()], caller: Reading, to: Served) -> CostsAnswer:
     """What was paid in a span of days, what is not known of it, and how the budgets stand."""
-    return await to.billing.costs(query)
+    return await to.billing.costs(query, caller)

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import StreamingResponse
 
+from api.polling import matches
 from api.problems import answer, declare
 from api.services import Served
 from domain.errors import FileNotFound, RangeNotSatisfiable, StorageUnavailable
@@ -59,7 +60,7 @@ async def file(
         "X-Content-Type-Options": "nosniff",
         "Access-Control-Allow-Origin": "*",
     }
-    if if_none_match is not None and _matches(found.etag, if_none_match):
+    if matches(found.etag, if_none_match):
         await found.close()
         return Response(status_code=304, headers=headers)
     headers["Content-Length"] = str(found.content_length)
@@ -83,8 +84,3 @@ def _is_one_range(header: str) -> bool:
         return False
     first, last = found.groups()
     return bool(first or last) and not (first and last and int(first) > int(last))
-
-
-def _matches(etag: str, if_none_match: str) -> bool:
-    listed = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
-    return "*" in listed or etag in listed

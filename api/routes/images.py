@@ -7,6 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from api.answers import accepted_message, result_answer, stand_in_message
+from api.auth import Generating
+from api.once import REPEATS, OnlyOnce
 from api.problems import declare
 from api.schemas import (
     BatchImageGenerationResponse,
@@ -50,20 +52,25 @@ BlogId = Annotated[IndexedName | None, Query(description="As in the body, which 
     "/generate-async",
     status_code=202,
     response_model=ImageGenerationJobResponse,
-    responses=declare(*REFUSALS, BudgetExhausted, QueueUnavailable),
+    responses=declare(*REFUSALS, *REPEATS, BudgetExhausted, QueueUnavailable),
 )
 async def generate_async(
-    body: ImageRequest, to: Served, blog_id: BlogId = None, blog_job_id: BlogId = None
+    body: ImageRequest,
+    caller: Generating,
+    to: Served,
+    once: OnlyOnce,
+    blog_id: BlogId = None,
+    blog_job_id: BlogId = None,
 ) -> ImageGenerationJobResponse:
     """Start a job and answer at once; poll it at `/jobs/{job_id}`."""
-    job_id, request, seconds = await to.submissions.submit(body, blog_id, blog_job_id)
+    job_id, card, seconds = await to.submissions.submit(body, blog_id, blog_job_id, caller, once)
     return ImageGenerationJobResponse(
         job_id=job_id,
         status=JobStatus.QUEUED,
-        message=accepted_message(request),
+        message=accepted_message(card),
         estimated_completion_time=seconds,
-        is_draft=request.is_draft,
-        warnings=request.warnings,
+        is_draft=card.is_draft,
+        warnings=card.warnings,
     )
 
 
@@ -71,13 +78,20 @@ async def generate_async(
     "/batch-generate",
     status_code=202,
     response_model=BatchImageGenerationResponse,
-    responses=declare(*REFUSALS, BudgetExhausted, QueueUnavailable),
+    responses=declare(*REFUSALS, *REPEATS, BudgetExhausted, QueueUnavailable),
 )
 async def batch_generate(
-    body: BatchRequestBody, to: Served, blog_id: BlogId = None, blog_job_id: BlogId = None
+    body: BatchRequestBody,
+    caller: Generating,
+    to: Served,
+    once: OnlyOnce,
+    blog_id: BlogId = None,
+    blog_job_id: BlogId = None,
 ) -> BatchImageGenerationResponse:
     """Start a batch and answer at once; each of `job_ids` can be polled from now on."""
-    batch_id, request, seconds = await to.submissions.submit_batch(body, blog_id, blog_job_id)
+    batch_id, request, seconds = await to.submissions.submit_batch(
+        body, blog_id, blog_job_id, caller, once
+    )
     return BatchImageGenerationResponse(
         batch_id=batch_id,
         job_ids=batch_job_ids(batch_id, request.total_images),
@@ -90,13 +104,24 @@ async def batch_generate(
 @router.post(
     "/generate",
     response_model=GenerateAnswer,
-    responses=declare(*REFUSALS, *JobFailure.__subclasses__(), QueueUnavailable, EngineAway),
+    responses=declare(
+        *REFUSALS, *REPEATS, *JobFailure.__subclasses__(), QueueUnavailable, EngineAway
+    ),
 )
 async def generate(
-    body: ImageRequest, to: Served, at: At, blog_id: BlogId = None, blog_job_id: BlogId = None
+    body: ImageRequest,
+    caller: Generating,
+    to: Served,
+    at: At,
+    once: OnlyOnce,
+    blog_id: BlogId = None,
+    blog_job_id: BlogId = None,
 ) -> GenerateAnswer:
-    """Make an image and answer with it, also while the job queue is away."""
-    snapshot = await to.submissions.generate(body, blog_id, blog_job_id)
+    """Make an image and answer with it; without an `Idempotency-Key` also while the queue is away.
+
+    The same request with the same key waits for the same image.
+    """
+    snapshot = await to.submissions.generate(body, blog_id, blog_job_id, caller, once)
     result = snapshot.state.result
     if result is None:
         raise AssertionError("a completed job has a result")

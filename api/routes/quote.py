@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from api.auth import Generating
+from api.once import REPEATS, OnlyOnce
 from api.problems import declare
 from api.routes.images import REFUSALS
-from api.schemas import BatchRequestBody, QuoteAnswer, QuoteBody
+from api.schemas import QuoteAnswer, QuoteBody
 from api.services import Served
+from domain.errors import EngineAway
 
 router = APIRouter(tags=["costs"])
 
 
-@router.post("/quote", response_model=QuoteAnswer, responses=declare(*REFUSALS))
-async def quote(body: QuoteBody, to: Served) -> QuoteAnswer:
+@router.post(
+    "/quote", response_model=QuoteAnswer, responses=declare(*REFUSALS, *REPEATS, EngineAway)
+)
+async def quote(body: QuoteBody, caller: Generating, to: Served, once: OnlyOnce) -> QuoteAnswer:
     """The price of what `generate` or `batch-generate` would make of the same body.
 
-    Nothing starts and nothing is stored.
+    Nothing starts; only with an `Idempotency-Key` the answer itself is kept for a while.
     """
-    if isinstance(body, BatchRequestBody):
-        return to.quotes.batch(body)
-    return to.quotes.image(body)
+    return await to.quotes.give(body, caller, once)

@@ -39,6 +39,7 @@ _POLL_SECONDS = 0.1
 
 Json = dict[str, Any]
 Serve = Callable[..., AbstractAsyncContextManager["Caller"]]
+Forgetful = Callable[[], AbstractAsyncContextManager["Caller"]]
 
 
 class Caller:
@@ -192,6 +193,7 @@ async def _started(server: uvicorn.Server, serving: asyncio.Task[None]) -> bool:
 def api_settings(config: Path, store_url: str, bucket: str, **more: Any) -> Settings:
     return Settings(
         config=config,
+        keys_file=config.with_name("keys.toml"),
         drain_seconds=0,
         stand_in=True,
         s3_endpoint=store_url,
@@ -224,6 +226,12 @@ def serve(
         return served(settings.model_copy(update=changes), engine, namespace)
 
     return serving
+
+
+@pytest.fixture
+def forgetful(serve: Serve, namespaces: Iterator[str]) -> Forgetful:
+    """The API on the same records, with an engine that knows nothing of them any more."""
+    return lambda: serve(namespace=next(namespaces))
 
 
 @pytest.fixture

@@ -15,24 +15,41 @@ JSON = {"Content-Type": "application/json"}
 
 REFUSED = {413, 415, 422}
 CAN_ANSWER: dict[tuple[str, str], set[int]] = {
-    ("post", "/generate-async"): {202, 429, 500, *REFUSED},
-    ("post", "/batch-generate"): {202, 429, 500, *REFUSED},
+    ("post", "/generate-async"): {202, 409, 429, 500, *REFUSED},
+    ("post", "/batch-generate"): {202, 409, 429, 500, *REFUSED},
     ("post", "/generate"): {200, 409, 429, 500, 502, 503, 504, *REFUSED},
-    ("post", "/quote"): {200, *REFUSED},
-    ("get", "/jobs/{job_id}"): {200, 404, 503},
+    ("post", "/generate/stream"): {200, 409, 429, 500, *REFUSED},
+    ("post", "/quote"): {200, 409, 503, *REFUSED},
+    ("get", "/jobs"): {200, 422, 503},
+    ("get", "/blogs/{blog_id}"): {200, 422, 503},
+    ("get", "/jobs/{job_id}"): {200, 304, 404, 422, 503},
+    ("get", "/jobs/{job_id}/events"): {200, 204, 404, 422, 503},
     ("delete", "/jobs/{job_id}"): {202, 404, 409, 503},
-    ("post", "/jobs/{job_id}/cancel"): {202, 404, 409, 503},
+    ("post", "/jobs/{job_id}/cancel"): {202, 404, 409, 422, 503},
+    ("post", "/jobs/{job_id}/retry"): {202, 404, 409, 429, 500, 503, *REFUSED},
     ("post", "/jobs/{job_id}/approve"): {202, 404, 409, 429, 503, *REFUSED},
     ("post", "/jobs/{job_id}/reject"): {202, 404, 409, 429, 503, *REFUSED},
-    ("get", "/batches/{batch_id}"): {200, 404, 503},
+    ("get", "/batches/{batch_id}"): {200, 304, 404, 422, 503},
+    ("get", "/batches/{batch_id}/events"): {200, 204, 404, 422, 503},
     ("delete", "/batches/{batch_id}"): {202, 404, 409, 503},
-    ("post", "/batches/{batch_id}/approve"): {202, 404, 429, 503, *REFUSED},
-    ("post", "/batches/{batch_id}/reject"): {202, 404, 429, 503, *REFUSED},
+    ("post", "/batches/{batch_id}/approve"): {202, 404, 409, 429, 503, *REFUSED},
+    ("post", "/batches/{batch_id}/reject"): {202, 404, 409, 429, 503, *REFUSED},
+    ("get", "/jobs/{job_id}/webhooks"): {200, 404, 503},
+    ("get", "/batches/{batch_id}/webhooks"): {200, 404, 503},
+    ("post", "/jobs/{job_id}/webhooks/{delivery_id}/redeliver"): {202, 404, 409, 503, *REFUSED},
+    ("post", "/batches/{batch_id}/webhooks/{delivery_id}/redeliver"): {
+        *{202, 404, 409, 503},
+        *REFUSED,
+    },
+    ("post", "/webhooks/test"): {200, 409, 503, *REFUSED},
     ("get", "/costs"): {200, 422, 503},
     ("get", "/providers"): {200},
     ("get", "/models"): {200},
     ("get", "/files/{key}"): {200, 206, 304, 404, 416, 503},
 }
+
+OPEN = {"/files/{key}"}
+"""What takes no key; before all else the doorkeeper may answer."""
 
 
 class TestProblems:
@@ -139,8 +156,12 @@ class TestDocument:
     async def test_a_route_declares_all_it_can_answer_and_nothing_else(
         self, document: Json, method: str, path: str
     ) -> None:
-        declared = document["paths"][f"{API}{path}"][method]["responses"]
-        assert {int(status) for status in declared} == CAN_ANSWER[method, path]
+        operation = document["paths"][f"{API}{path}"][method]
+        at_the_door = set() if path in OPEN else {401, 403, 429}
+        assert {int(status) for status in operation["responses"]} == (
+            CAN_ANSWER[method, path] | at_the_door
+        )
+        assert ("security" in operation) == (path not in OPEN)
 
     async def test_every_error_is_declared_as_a_problem_with_its_codes(
         self, document: Json

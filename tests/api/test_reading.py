@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import pytest
@@ -19,12 +17,10 @@ from providers.catalogue import load_catalogue
 from providers.registry import Roster
 from settings import Settings
 from storage.objects import ObjectStore
-from tests.api.conftest import Caller, Serve, problem
+from tests.api.conftest import Caller, Forgetful, problem
 from tests.conftest import WorkerFactory
 from tests.fakes import FakeProvider, Gate
 from tests.waiting import eventually
-
-Forgetful = Callable[[], AbstractAsyncContextManager[Caller]]
 
 
 class Counting(Interceptor):
@@ -70,12 +66,6 @@ async def counted(
         Roster({"studio": FakeProvider()}),
     )
     return api, counting.calls
-
-
-@pytest.fixture
-def forgetful(serve: Serve, namespaces: Iterator[str]) -> Forgetful:
-    """The API on the same records, with an engine that knows nothing of them any more."""
-    return lambda: serve(namespace=next(namespaces))
 
 
 class TestPollers:

@@ -87,7 +87,7 @@ class Command:
         inherited = {name: os.environ[name] for name in os.environ if not name.startswith(_OURS)}
         with output.open("wb") as sink:
             self.process = subprocess.Popen(
-                [sys.executable, *argv],
+                [sys.executable, "-P", *argv],
                 env={**inherited, "PYTHONPATH": str(CODE_ROOT), **env},
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
@@ -136,6 +136,7 @@ class House:
         for name in ("settings.py", "worker.py", "api.py"):
             (self.elsewhere / name).write_text("raise SystemExit('the wrong module')")
         self.port, self.temporal_port, self.s3_port = free_port(), free_port(), free_port()
+        self.metrics_port = free_port()
         self._launch = launch
 
     def up(self, **env: str) -> Command:
@@ -145,6 +146,7 @@ class House:
             "DARKROOM_TEMPORAL_PORT": str(self.temporal_port),
             "DARKROOM_TEMPORAL_UI_PORT": str(free_port()),
             "DARKROOM_S3_PORT": str(self.s3_port),
+            "DARKROOM_WORKER_METRICS_PORT": str(self.metrics_port),
         }
         return self._launch([str(RUN_UP)], {**ours, **env}, self.elsewhere)
 

@@ -15,17 +15,21 @@ from tests.waiting import free_port
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "::1", "localhost"])
 def test_loopback_may_be_listened_on(host: str) -> None:
-    check_exposure(host, insecure=False)
+    check_exposure(host, insecure=False, has_keys=False)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "pictures.example"])
 def test_an_address_that_others_reach_is_refused(host: str) -> None:
     with pytest.raises(CommandError, match=r"DARKROOM_HOST=.*spend your money"):
-        check_exposure(host, insecure=False)
+        check_exposure(host, insecure=False, has_keys=False)
 
 
 def test_an_address_that_others_reach_can_be_insisted_on() -> None:
-    check_exposure("0.0.0.0", insecure=True)
+    check_exposure("0.0.0.0", insecure=True, has_keys=False)
+
+
+def test_an_address_that_others_reach_needs_keys() -> None:
+    check_exposure("0.0.0.0", insecure=False, has_keys=True)
 
 
 def test_a_port_in_use_names_its_setting() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -47,9 +48,7 @@ def test_the_banner_tells_the_addresses_and_where_things_are(inhabited: Inhabite
     assert house.answers("/health/ready")
 
 
-def test_a_wrong_darkroom_toml_is_said_before_anything_starts(
-    tmp_path: Path, house: House
-) -> None:
+def test_a_wrong_darkroom_toml_is_said_before_anything_starts(tmp_path: Path, house: House) -> None:
     config = tmp_path / "darkroom.toml"
     config.write_text("[[budgets]]\namount_usd = -1\nperiod = 'day'\n")
     up = house.up(DARKROOM_CONFIG=str(config))
@@ -70,6 +69,12 @@ def test_children_know_the_embedded_servers_and_nothing_of_the_users_own(
     assert env["DARKROOM_S3_BUCKET"] == "darkroom"
     assert env["DARKROOM_STAND_IN"] == "true"
     assert env["AWS_ACCESS_KEY_ID"].startswith("darkroom")
+
+
+def test_nobody_elsewhere_is_served_unless_that_is_insisted_on(inhabited: Inhabited) -> None:
+    env = inhabited.house.get("/environment").json()
+    assert env["DARKROOM_INSECURE"] == "false"
+    assert "only this machine is served" in inhabited.up.output
 
 
 def test_a_second_up_on_one_home_is_refused(inhabited: Inhabited) -> None:
@@ -142,6 +147,13 @@ def test_a_port_in_use_names_its_setting(house: House) -> None:
     assert "Traceback" not in up.output
 
 
+def test_the_port_of_the_workers_metrics_must_be_free_too(house: House) -> None:
+    with socket.create_server(("127.0.0.1", house.metrics_port)):
+        up = house.up()
+        assert up.process.wait(20) == 1
+    assert "set DARKROOM_WORKER_METRICS_PORT to a free port" in up.output
+
+
 def test_an_api_that_does_not_start_is_told_with_its_log(house: House, watch: Watch) -> None:
     up = house.up(DARKROOM_STAND_IN_BREAKS="yes")
     assert up.process.wait(20) == 1
@@ -169,6 +181,7 @@ def test_outside_servers_are_not_brought_along(house: House, watch: Watch) -> No
     [
         ({"DARKROOM_HOST": "0.0.0.0"}, "DARKROOM_HOST"),
         ({"DARKROOM_PORT": "none"}, "DARKROOM_PORT"),
+        ({"DARKROOM_API_KEYS": "none"}, "DARKROOM_API_KEYS"),
         ({"DARKROOM_HOME": f"{__file__}/home"}, "DARKROOM_HOME"),
     ],
 )
@@ -180,6 +193,14 @@ def test_a_wrong_setting_is_one_sentence(
     assert result.exit_code == 1
     assert told in result.output
     assert result.output.count("\n") == 1
+
+
+def test_with_keys_any_address_may_be_listened_on(house: House, watch: Watch) -> None:
+    key = {"name": "bot", "scopes": ["read"], "sha256": "0" * 64}
+    up = house.up(DARKROOM_HOST="0.0.0.0", DARKROOM_API_KEYS=json.dumps([key]))
+    watch.until(lambda: up.has_said(READY))
+    assert "Authorization: Bearer" in up.output
+    assert house.get("/environment").json()["DARKROOM_INSECURE"] == "false"
 
 
 def test_the_version_and_the_help_are_told() -> None:

@@ -1,7 +1,15 @@
 // What deployed frontends call: the part of axios that they use, on Node's fetch. Every answer with
 // a known path is held against its type before the frontend sees it.
 
-import { acceptedBatch, acceptedJob, imageResult, polledJob, type Shape } from './shapes.js';
+import {
+  acceptedBatch,
+  acceptedJob,
+  imageResult,
+  polledJob,
+  streamUpdate,
+  type Shape,
+} from './shapes.js';
+import type { ImageStreamUpdate } from './types.js';
 
 const BASE_URL = process.env['DARKROOM_URL'] ?? '';
 
@@ -45,6 +53,27 @@ async function request<T>(method: string, path: string, body?: unknown): Promise
     }
   }
   return { data: data as T, status: answer.status };
+}
+
+/** The updates of a stream, read as deployed frontends do: chunk by chunk, line by line. */
+export async function* updatesOf(path: string, body: unknown): AsyncGenerator<ImageStreamUpdate> {
+  const answer = await fetch(`${BASE_URL}${path}`, {
+    method: 'POST',
+    body: JSON.stringify(body),
+    headers: { 'Content-Type': 'application/json' },
+  });
+  if (!answer.ok || answer.body === null) {
+    throw new ApiError({ data: await answer.json(), status: answer.status });
+  }
+  const reader = answer.body.getReader();
+  const decoder = new TextDecoder();
+  for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read()) {
+    for (const line of decoder.decode(chunk.value).split('\n')) {
+      if (line.startsWith('data: ')) {
+        yield streamUpdate(JSON.parse(line.slice('data: '.length)), path);
+      }
+    }
+  }
 }
 
 export const apiClient = {

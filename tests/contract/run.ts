@@ -1,6 +1,6 @@
 // `node run.js FLOW`: runs one flow against `DARKROOM_URL` and prints what it gave as JSON.
 
-import { ApiError, apiClient } from './apiClient.js';
+import { ApiError, apiClient, updatesOf } from './apiClient.js';
 import {
   draftThenFinal,
   generateBatch,
@@ -11,7 +11,7 @@ import {
   showProgress,
   startBlogBatch,
 } from './frontend.js';
-import type { ImageGenerationJobResponse } from './types.js';
+import type { ImageGenerationJobResponse, ImageStreamUpdate } from './types.js';
 
 type Progress = Awaited<ReturnType<typeof showProgress>>;
 
@@ -60,6 +60,16 @@ async function generateAsDeployed() {
   return { job: job.data, result: await pollJobStatus(job.data.job_id) };
 }
 
+/** Everything that a stream tells of an image's making. */
+async function generateWithStream() {
+  const updates: ImageStreamUpdate[] = [];
+  const body = { prompt: 'A pier in the rain', quality: 'draft', aspect_ratio: '16:9' };
+  for await (const update of updatesOf('/api/v1/images/generate/stream', body)) {
+    updates.push(update);
+  }
+  return updates;
+}
+
 /** What is thrown for a request that is refused, and for a job that nobody knows. */
 async function fail() {
   const refused = await generateOrFail({ prompt: '', quality: 'draft' });
@@ -84,6 +94,7 @@ const FLOWS: Record<string, () => Promise<unknown>> = {
   sync: generateSync,
   'draft-then-final': () => draftThenFinal(true),
   progress: watchProgress,
+  stream: generateWithStream,
   fallback: () => generateOrFallBack((error) => console.error('Image generation failed:', error)),
   cancelled: pollCancelled,
   deployed: generateAsDeployed,

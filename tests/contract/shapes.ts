@@ -6,6 +6,7 @@ import type {
   ImageGenerationJobResponse,
   ImageJobStatusResponse,
   ImageResult,
+  ImageStreamUpdate,
 } from './types.js';
 
 export type Shape<T> = (value: unknown, path: string) => T;
@@ -128,6 +129,23 @@ export const polledJob: Shape<ImageJobStatusResponse> = object<ImageJobStatusRes
   estimated_time_remaining: maybe(whole),
   is_draft: always(flag),
   final_job_id: maybe(text),
+});
+
+const STAGES = ['queued', 'processing', 'generating', 'uploading', 'completed', 'error'] as const;
+const stage = accepting(
+  `one of ${STAGES.join(', ')}`,
+  (value): value is (typeof STAGES)[number] => STAGES.some((known) => known === value),
+);
+
+export const streamUpdate: Shape<ImageStreamUpdate> = object<ImageStreamUpdate>({
+  stage: always(stage),
+  progress: always(percentage),
+  message: always(text),
+  job_id: always(text),
+  status: always(status),
+  data: always(
+    object<ImageStreamUpdate['data']>({ result: maybe(imageResult), error: maybe(text) }),
+  ),
 });
 
 export const acceptedBatch: Shape<BatchImageGenerationResponse> =

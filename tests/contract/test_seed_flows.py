@@ -68,6 +68,16 @@ def test_a_progress_bar_never_goes_back_and_is_full_only_at_the_end(run_flow: Ru
     assert order[0] == told["batch"]["job_ids"]
 
 
+def test_a_stream_tells_every_stage_and_brings_the_image(stack: Stack, run_flow: RunFlow) -> None:
+    updates = run_flow("stream")
+    stages = [stage for stage, _ in itertools.groupby(update["stage"] for update in updates)]
+    assert stages == ["queued", "processing", "generating", "uploading", "completed"]
+    shown = [update["progress"] for update in updates]
+    assert shown == sorted(shown)
+    assert sizes_of(stack, updates[-1]["data"]["result"])
+    assert poll(stack, updates[-1]["job_id"])["result"] == updates[-1]["data"]["result"]
+
+
 def test_polling_a_cancelled_job_ends_with_a_sentence(run_flow: RunFlow) -> None:
     assert run_flow("cancelled") == {"thrown": "The job was cancelled."}
 

@@ -42,5 +42,15 @@ export interface BatchImageGenerationResponse {
   estimated_completion_time?: number;
 }
 
+// One line of `generate/stream`, by the names that deployed frontends read.
+export interface ImageStreamUpdate {
+  stage: 'queued' | 'processing' | 'generating' | 'uploading' | 'completed' | 'error';
+  progress: number;
+  message: string;
+  job_id: string;
+  status: 'pending' | 'queued' | 'processing' | 'completed' | 'failed';
+  data: { result?: ImageResult; error?: string };
+}
+
 // `generate` answers with the result itself: the contract shows `response.data.images[0].url`.
 export type ImageResult = NonNullable<ImageJobStatusResponse['result']>;

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 
@@ -10,10 +11,14 @@ from domain.ids import (
     batch_item,
     final_id,
     item_id,
+    keyed_batch_id,
+    keyed_claim_id,
+    keyed_job_id,
     new_asset_token,
     new_batch_id,
     new_job_id,
     predecessor,
+    retry_id,
     revision_id,
 )
 
@@ -68,3 +73,25 @@ class TestDerivedIds:
     )
     def test_what_is_no_job_id_does_not_fit(self, text: str) -> None:
         assert not re.match(JOB_ID_PATTERN, text)
+
+
+class TestKeyedIds:
+    def test_they_are_those_of_jobs_and_batches(self) -> None:
+        assert re.match(JOB_ID_PATTERN, keyed_job_id("ours", "k"))
+        assert re.match(BATCH_ID_PATTERN, keyed_batch_id("ours", "k"))
+        assert not re.match(JOB_ID_PATTERN, keyed_claim_id("ours", "k"))
+
+    @pytest.mark.parametrize("make", [keyed_job_id, keyed_batch_id, keyed_claim_id])
+    def test_each_is_of_one_tenant_and_one_key(self, make: Callable[[str, str], str]) -> None:
+        assert make("ours", "k") == make("ours", "k")
+        assert len({make(*each) for each in (("a", "bc"), ("ab", "c"), ("a", "c"))}) == 3
+
+
+class TestRetries:
+    @pytest.mark.parametrize("failed", ["img_1f", "bat_1f-0", "img_1f-r2", "bat_1f-3-final"])
+    def test_a_retry_is_a_job_of_its_own_outside_of_any_batch(self, failed: str) -> None:
+        again = retry_id(failed)
+        assert re.match(JOB_ID_PATTERN, again)
+        assert again == retry_id(failed) != retry_id(again)
+        assert predecessor(again) is None
+        assert batch_item(again) is None

@@ -40,13 +40,17 @@ Json = dict[str, Any]
 
 
 class Stack:
-    """One home with ports of its own; it may be stopped, killed, and brought up again."""
+    """One home with ports of its own; it may be stopped, killed, and brought up again.
 
-    def __init__(self, folder: Path) -> None:
+    `env` is set for `up` besides what every stack has.
+    """
+
+    def __init__(self, folder: Path, **env: str) -> None:
         self.home = folder / "home"
         self.folder = folder
         self.temporal_port = free_port()
         self.url = f"http://127.0.0.1:{free_port()}"
+        self.worker_metrics_url = f"http://127.0.0.1:{free_port()}"
         self._env = {
             **{name: os.environ[name] for name in os.environ if not name.startswith(_OURS)},
             "DARKROOM_HOME": str(self.home),
@@ -54,8 +58,10 @@ class Stack:
             "DARKROOM_TEMPORAL_PORT": str(self.temporal_port),
             "DARKROOM_TEMPORAL_UI_PORT": str(free_port()),
             "DARKROOM_S3_PORT": str(free_port()),
+            "DARKROOM_WORKER_METRICS_PORT": self.worker_metrics_url.rpartition(":")[2],
             "DARKROOM_STUDIO_CONCURRENCY": "2",
             "DARKROOM_WEBHOOK_SECRET": WEBHOOK_SECRET,
+            **env,
         }
         self.output = folder / "up.out"
         self.http = httpx.Client(base_url=self.url, trust_env=False, timeout=60)

@@ -7,7 +7,8 @@ import pytest
 
 from domain.batches import BatchFlow
 from domain.errors import CapabilityMissing, InvalidRequest, ModelShutDown, ProviderNotConfigured
-from domain.jobs import Consistency, JobRequest
+from domain.jobs import Consistency, JobRequest, Target
+from domain.once import Once
 from domain.renders import SuccessorOrder
 from domain.reviews import FinalChoices, Revision
 from domain.sizes import AspectRatio, Quality
@@ -415,3 +416,39 @@ class TestRevision:
         )
         again = planner().revision(draft_of(request), Revision(provider="studio"))
         assert names(again) == ["studio/studio-1"]
+
+
+class TestRetry:
+    def failed(self, **more: Any) -> JobRequest:
+        wish = Wish(prompt="sea", quality=Quality.HIGH, provider="seeded", seed=7, tags=["hero"])
+        request = planner("seeded", "referring").job(wish)
+        return request.model_copy(update={"batch_id": "bat_1", **more})
+
+    def test_it_is_the_same_picture_under_another_token(self) -> None:
+        failed = self.failed()
+        again = planner("seeded").retry(failed, "img_1")
+        assert (again.spec, again.tags) == (failed.spec, failed.tags)
+        assert again.targets == failed.targets
+        assert again.asset_token != failed.asset_token
+        assert (again.retry_of, again.batch_id) == ("img_1", None)
+
+    def test_what_its_first_request_was_answered_does_not_stick_to_it(self) -> None:
+        failed = self.failed(once=Once(fingerprint="f", promised_seconds=3))
+        assert planner("seeded").retry(failed, "img_1").once is None
+
+    def test_its_successors_are_no_retries(self) -> None:
+        again = planner("seeded").retry(self.failed(), "img_1")
+        again = again.model_copy(update={"once": Once(promised_seconds=3)})
+        final = planner("seeded").final(draft_of(again), None)
+        revision = planner("seeded").revision(draft_of(again), Revision())
+        for successor in (final, revision):
+            assert (successor.retry_of, successor.once) == (None, None)
+
+    def test_a_model_that_is_shut_down_by_now_is_refused(self) -> None:
+        gone = Target(provider="seedless", model="gone", expected_seconds=1)
+        with pytest.raises(ModelShutDown):
+            planner("seedless").retry(self.failed(targets=[gone]), "img_1")
+
+    def test_a_provider_that_is_not_configured_any_more_is_refused(self) -> None:
+        with pytest.raises(ProviderNotConfigured):
+            planner("seedless").retry(self.failed(), "img_1")

@@ -206,8 +206,19 @@ async def job_with_webhook(stage: Stage) -> str:
     async with stage.new_worker():
         job = await start_job(stage.client, request)
         await _closed(stage.client, job.id)
-        await stage.client.get_workflow_handle(f"webhook-{job.id}.job.completed").terminate()
+        delivery = stage.client.get_workflow_handle(f"webhook-{job.id}.job.completed")
+
+        async def look() -> bool:
+            return bool((await delivery.describe()).raw_description.pending_activities)
+
+        await eventually(look, "the webhook is being tried")
+        await delivery.terminate()
     return job.id
+
+
+async def delivery(stage: Stage) -> str:
+    """A webhook that is being tried while its job has long ended."""
+    return f"webhook-{await job_with_webhook(stage)}.job.completed"
 
 
 async def batch_of_finals(stage: Stage) -> str:
@@ -317,6 +328,7 @@ STORIES: dict[str, Story] = {
         revised_draft,
         cancelled_review,
         job_with_webhook,
+        delivery,
         batch_of_finals,
         approved_batch,
         cancelled_batch,

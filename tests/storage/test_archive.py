@@ -61,6 +61,14 @@ class TestBatches:
         assert await archive.read_manifest("bat_1") == requests
         assert await archive.read_manifest("bat_2") is None
 
+    async def test_a_named_manifest_is_not_written_over(self, archive: Archive) -> None:
+        await archive.write_manifest("bat_3", [request("one")], "a")
+        await archive.write_manifest("bat_3", [request("two")], "b")
+        await archive.delete_manifest("bat_3", "b")
+        assert await archive.read_manifest("bat_3", "a") == [request("one")]
+        assert await archive.read_manifest("bat_3", "b") is None
+        assert await archive.read_manifest("bat_3") is None
+
 
 class TestOutage:
     async def test_it_is_never_taken_for_no_record(self) -> None:

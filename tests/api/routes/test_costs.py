@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,10 +8,12 @@ import pytest
 from domain.costs import CostEntry
 from domain.errors import Billed
 from domain.jobs import CostBasis
+from domain.keys import Scope
 from settings import Settings
 from storage.ledger import Ledger
 from storage.objects import ObjectStore
 from tests.api.conftest import Caller, Json, Serve, problem, small
+from tests.api.keys import key, with_key
 from tests.conftest import WorkerFactory
 from tests.fakes import FakeProvider, Gate
 
@@ -23,11 +25,11 @@ Configure = Callable[[str], object]
 
 def entry(key: str, days_ago: int = 0, amount_usd: float | None = 0.04, **more: str) -> CostEntry:
     known = {"blog_id": "travel", "provider": "openai", "model": "gpt-image-2", **more}
+    known.setdefault("tenant", "default")
     return CostEntry(
         key=key,
         at=NOW - timedelta(days=days_ago),
         job_id="img_1",
-        tenant="default",
         images=1,
         amount_usd=amount_usd,
         basis=CostBasis.UNKNOWN if amount_usd is None else CostBasis.CATALOGUE,
@@ -205,3 +207,60 @@ async def test_what_is_free_is_not_on_the_bill(api: Caller, new_worker: WorkerFa
     async with new_worker():
         await api.completed(await api.create(**small()))
     assert (await bill(api))["total"]["calls"] == 0
+
+
+class TestTenants:
+    """A bill is its tenant's, and so are the budgets."""
+
+    BUDGETS = """
+        [[budgets]]
+        tenant = "default"
+        amount_usd = 10
+        period = "month"
+
+        [[budgets]]
+        tenant = "news"
+        amount_usd = 20
+        period = "month"
+
+        [[budgets]]
+        blog = "travel"
+        amount_usd = 30
+        period = "month"
+
+        [[budgets]]
+        amount_usd = 40
+        period = "month"
+    """
+
+    @pytest.fixture
+    async def shared(
+        self, serve: Serve, configure: Configure, ledger: Ledger
+    ) -> AsyncIterator[Caller]:
+        configure(self.BUDGETS)
+        await ledger.write(entry("of-news", tenant="news", blog_id="travel"))
+        async with serve(
+            api_keys=(
+                key("reader", Scope.READ, tenant="news"),
+                key("editor", Scope.READ, Scope.REVIEW, Scope.GENERATE),
+                key("operator", Scope.ADMIN),
+            )
+        ) as api:
+            yield api
+
+    async def test_what_another_tenant_paid_is_not_told(self, shared: Caller) -> None:
+        async with with_key(shared, "reader") as reader, with_key(shared, "editor") as editor:
+            costs, others = await bill(reader, "?group_by=blog"), await bill(editor)
+        assert costs["total"]["amount_usd"] == 0.04
+        assert [(row["blog_id"], row["calls"]) for row in costs["rows"]] == [("travel", 1)]
+        assert others["total"]["amount_usd"] == 0.19
+
+    @pytest.mark.parametrize(
+        ("name", "seen"), [("reader", [20]), ("editor", [10]), ("operator", [10, 30, 40])]
+    )
+    async def test_budgets_that_tenants_share_are_for_administrators(
+        self, shared: Caller, name: str, seen: list[int]
+    ) -> None:
+        async with with_key(shared, name) as caller:
+            budgets = (await bill(caller))["budgets"]
+        assert sorted(budget["amount_usd"] for budget in budgets) == seen

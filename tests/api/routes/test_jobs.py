@@ -108,11 +108,12 @@ class TestJobStatus:
             assert answer.status_code == 200
             assert answer.headers["content-type"] == f"image/{variant['format']}"
 
-    async def test_addresses_are_those_the_caller_came_by(self, door: Caller) -> None:
-        job_id = await door.create()
-        answer = await door.http.get(
-            f"/api/v1/images/jobs/{job_id}", headers={"Host": "images.example.com"}
-        )
+    async def test_addresses_are_those_the_caller_came_by(self, serve: Serve) -> None:
+        async with serve(insecure=True) as api:
+            job_id = await api.create()
+            answer = await api.http.get(
+                f"/api/v1/images/jobs/{job_id}", headers={"Host": "images.example.com"}
+            )
         assert answer.json()["links"]["self"].startswith("http://images.example.com/api/v1/")
 
     async def test_a_configured_public_address_wins(self, serve: Serve) -> None:

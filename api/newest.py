@@ -1,0 +1,95 @@
+"""Finds the executions that were started last, of an engine that lists by the time of closing.
+
+That time changes while somebody pages, and the engine takes no order. So a span of start times is
+looked for that it lists whole and that holds enough: whatever part of a list is seen tells how late
+the span can begin. The order of the engine makes this quick; it is right with any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime, timedelta
+
+from pydantic import BaseModel
+from temporalio.client import WorkflowExecution, WorkflowExecutionStatus
+
+from api.filters import CLOSED, started_between
+
+Part = tuple[list[WorkflowExecution], bytes | None]
+ListPage = Callable[[str, int, bytes | None], Awaitable[Part]]
+"""A page of a list filter's finds, by its size and the token that the page before gave."""
+
+_SPARE = 16
+_NARROWINGS = 4
+_LONG_PAGE = 500
+_INSTANT = timedelta(microseconds=1)
+
+
+class Place(BaseModel):
+    """Where an execution stands: its start, and its id among those of that instant."""
+
+    at: datetime
+    id: str
+
+    @classmethod
+    def of(cls, execution: WorkflowExecution) -> Place:
+        """The execution's place."""
+        return cls(at=execution.start_time, id=execution.id)
+
+    def __lt__(self, other: Place) -> bool:
+        return (self.at, self.id) < (other.at, other.id)
+
+
+async def newest(
+    list_page: ListPage, where: str, before: Place | None, count: int
+) -> tuple[list[WorkflowExecution], bool]:
+    """The newest executions before a place, in order, and whether there are older ones."""
+    end = before.at + _INSTANT if before else None
+    seen, token = await list_page(_within(where, None, end), count + _SPARE, None)
+    if token is None:
+        return _chosen(seen, before, count)
+    if all(each.status is WorkflowExecutionStatus.RUNNING for each in seen):
+        # They are listed first, however old.
+        seen += (await list_page(_within(f"{where} AND {CLOSED}", None, end), count, None))[0]
+    for _ in range(_NARROWINGS):
+        first = _start_of(seen, before, count)
+        part, token = await list_page(_within(where, first, end), 2 * count + 100, None)
+        if token is None:
+            return _chosen(part, before, count)[0], True
+        seen += part
+    first = _start_of(seen, before, count)
+    whole = await _whole(list_page, _within(where, first, end))
+    return _chosen(whole, before, count)[0], True
+
+
+async def _whole(list_page: ListPage, query: str) -> list[WorkflowExecution]:
+    whole, token = await list_page(query, _LONG_PAGE, None)
+    while token is not None:
+        part, token = await list_page(query, _LONG_PAGE, token)
+        whole += part
+    return whole
+
+
+def _within(where: str, first: datetime | None, end: datetime | None) -> str:
+    return " AND ".join([where, *started_between(first, end)])
+
+
+def _start_of(
+    seen: Iterable[WorkflowExecution], before: Place | None, count: int
+) -> datetime | None:
+    """Since when there are certainly enough, and one more that tells that the list goes on."""
+    starts = sorted({each.id: each.start_time for each in _older(seen, before)}.values())
+    return starts[-min(count + 1, len(starts))] if starts else None
+
+
+def _chosen(
+    whole: Iterable[WorkflowExecution], before: Place | None, count: int
+) -> tuple[list[WorkflowExecution], bool]:
+    ordered = sorted(_older(whole, before), key=Place.of, reverse=True)
+    return ordered[:count], len(ordered) > count
+
+
+def _older(
+    executions: Iterable[WorkflowExecution], before: Place | None
+) -> list[WorkflowExecution]:
+    return [each for each in executions if before is None or Place.of(each) < before]

@@ -1,0 +1,1 @@
+"""What operators see: log lines, metrics and traces. It watches the work and does none of it."""
