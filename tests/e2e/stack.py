@@ -40,9 +40,12 @@ Json = dict[str, Any]
 
 
 class Stack:
-    """One home with ports of its own; it may be stopped, killed, and brought up again."""
+    """One home with ports of its own; it may be stopped, killed, and brought up again.
 
-    def __init__(self, folder: Path) -> None:
+    `environment` is what `up` finds besides, such as vendors' keys.
+    """
+
+    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
         self.home = folder / "home"
         self.folder = folder
         self.temporal_port = free_port()
@@ -56,6 +59,7 @@ class Stack:
             "DARKROOM_S3_PORT": str(free_port()),
             "DARKROOM_STUDIO_CONCURRENCY": "2",
             "DARKROOM_WEBHOOK_SECRET": WEBHOOK_SECRET,
+            **(environment or {}),
         }
         self.output = folder / "up.out"
         self.http = httpx.Client(base_url=self.url, trust_env=False, timeout=60)
@@ -117,6 +121,7 @@ class Stack:
     @contextmanager
     def without(self, part: str) -> Iterator[None]:
         """`kill -9` one part and keep it away: `up` is held still while the block runs."""
+        self._process(part)  # which `up` could not start while it is held still
         with self.held("up"):
             self.kill(part)
             yield
