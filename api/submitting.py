@@ -23,7 +23,7 @@ from domain.errors import (
     StorageUnavailable,
 )
 from domain.ids import item_id, new_batch_id, new_job_id
-from domain.jobs import Attempt, JobRequest, JobState, JobStatus, Outcome
+from domain.jobs import Attempt, JobRequest, JobState, JobStatus
 from domain.renders import DevelopOrder, render_order, targets_after
 from pipeline.developing import Developer, state_after
 from pipeline.paying import InMemoryJournal
@@ -206,7 +206,7 @@ class InlineRunner:
                 left = targets_after(failure.code, target, left)
                 if not left:
                     raise
-                earlier.append(attempt_of(order, tried_at, Outcome.FAILED, failure))
+                earlier.append(attempt_of(order, tried_at, failure))
                 continue
             rendered.attempts = earlier + rendered.attempts
             wanted = DevelopOrder(job_id=job_id, request=request, rendered=rendered)

@@ -47,9 +47,7 @@ def test_the_banner_tells_the_addresses_and_where_things_are(inhabited: Inhabite
     assert house.answers("/health/ready")
 
 
-def test_a_wrong_darkroom_toml_is_said_before_anything_starts(
-    tmp_path: Path, house: House
-) -> None:
+def test_a_wrong_darkroom_toml_is_said_before_anything_starts(tmp_path: Path, house: House) -> None:
     config = tmp_path / "darkroom.toml"
     config.write_text("[[budgets]]\namount_usd = -1\nperiod = 'day'\n")
     up = house.up(DARKROOM_CONFIG=str(config))

@@ -36,10 +36,10 @@ def key_of(vendor: str) -> str:
 def new_stack(folder: Path, stand_in: StandIn) -> Stack:
     """A Darkroom that knows all vendors, and asks the stand-in for them."""
     _configure(folder, stand_in)
-    return Stack(folder, _environment(stand_in))
+    return Stack(folder, environment(stand_in))
 
 
-def _environment(stand_in: StandIn) -> Mapping[str, str]:
+def environment(stand_in: StandIn) -> Mapping[str, str]:
     """Where the vendors are, and their keys."""
     told = {_COMFYUI_KEY: key_of("comfyui")}
     for vendor in HOSTED:
