@@ -12,7 +12,7 @@ import pytest
 from tests.e2e.jobs import Watch
 from tests.e2e.stack import Stack
 from tests.e2e.vendors import new_stack
-from tests.vendors.stand_in import StandIn, running_stand_in
+from tests.vendors.stand_in import StandIn
 
 
 @pytest.fixture(scope="package")
@@ -33,19 +33,6 @@ def stack(whole_stack: Stack) -> Stack:
 @pytest.fixture
 def watch(stack: Stack) -> Watch:
     return Watch(stack)
-
-
-@pytest.fixture(scope="package")
-def one_stand_in() -> Iterator[StandIn]:
-    with running_stand_in() as stand_in:
-        yield stand_in
-
-
-@pytest.fixture
-def stand_in(one_stand_in: StandIn) -> StandIn:
-    """The vendors, as if nothing had ever happened."""
-    one_stand_in.reset()
-    return one_stand_in
 
 
 @pytest.fixture(scope="package")
