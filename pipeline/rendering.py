@@ -127,6 +127,12 @@ class Renderer:
             with _defects_told(provider, call):
                 pictures = await provider.generate(wanted, call)
                 made = await self._keep(order, call, pictures)
+        except OutcomeUnknown as unknown:
+            if call.lost is None:
+                await self._close_failed(order, journal, call, unknown)
+                raise
+            await self._look_for(provider, order, journal, call)
+            return await self._pay(provider, order, journal, indices, missing)
         except JobFailure as failure:
             if not call.goes_on_after(failure):
                 await self._close_failed(order, journal, call, failure)
@@ -138,6 +144,16 @@ class Renderer:
         await self._cashier.settle(call, made.values())
         await call.end()
         return made
+
+    async def _look_for(
+        self, provider: Provider, order: RenderOrder, journal: Journal, call: RunningCall
+    ) -> None:
+        """Learn the ticket of a submission whose answer was lost here and now, or raise."""
+        await self._find(provider, order, journal, call)
+        if call.ticket is None:
+            raise ProviderUnavailable(
+                f"A request never reached {provider.name}.", provider=provider.name
+            )
 
     async def _find(
         self, provider: Provider, order: RenderOrder, journal: Journal, call: RunningCall

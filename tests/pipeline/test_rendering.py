@@ -115,6 +115,7 @@ class Queue(Provider):
         self.submitted: list[str] = []
         self.taken_up: list[str] = []
         self.cancelled: list[str] = []
+        self.loses_its_answer = False
         self.wanted: list[tuple[int, ...]] = []
         self._found = found
 
@@ -123,6 +124,8 @@ class Queue(Provider):
         if call.ticket is None:
             await call.sending()
             self.submitted.append(f"t-{len(self.submitted)}")
+            if self.loses_its_answer:
+                raise OutcomeUnknown("lost", provider="studio", billed=Billed.UNKNOWN)
             await call.submitted(self.submitted[-1])
         else:
             self.taken_up.append(call.ticket)
@@ -397,6 +400,25 @@ class TestCrash:
         journal.call = PaidCall(key="k", first_index=0, sent_at=NOW)
         await render(store, queue, journal)
         assert len(queue.submitted) == 1
+
+    async def test_a_submission_whose_answer_is_lost_is_looked_for_at_once(
+        self, store: ObjectStore
+    ) -> None:
+        journal, queue = InMemoryJournal(), Queue(found="t-0")
+        queue.loses_its_answer = True
+        await render(store, queue, journal)
+        assert (queue.submitted, queue.taken_up) == (["t-0"], ["t-0"])
+        assert journal.attempts == []
+
+    async def test_a_submission_that_never_arrived_may_be_tried_again(
+        self, store: ObjectStore
+    ) -> None:
+        till, queue = Till(), Queue()
+        queue.loses_its_answer = True
+        with pytest.raises(ProviderUnavailable):
+            await render(store, queue, till=till)
+        assert till.story[-1].endswith(" 0.0")
+        assert await billed(store) == []
 
     async def test_looking_in_vain_keeps_the_ticket(self, store: ObjectStore) -> None:
         journal, till = InMemoryJournal(), Till()
