@@ -18,7 +18,7 @@ FOR_DEVELOPMENT := $(VENV)/.installed-dev
 FOR_DIFFUSION := $(VENV)/.installed-diffusers
 
 .DEFAULT_GOAL := help
-.PHONY: help up test lint format lock bench diffusers clean
+.PHONY: help up test lint format lock bench chaos diffusers clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ format: $(FOR_DEVELOPMENT) ## Format the code and repair what ruff can
 
 bench: $(FOR_DEVELOPMENT) ## Measure what the tests do not time
 	@$(BIN)/python -m bench $(ARGS)
+
+chaos: $(FOR_DEVELOPMENT) ## Kill workers amid paid calls (ARGS="--kills 50 --seed 1")
+	@$(BIN)/python -m bench.chaos_paid $(ARGS)
 
 # No part of the locks, where it would weigh on everybody. pip prefers a wheel of torch for CPUs
 # that lies in PIP_FIND_LINKS, or on PIP_EXTRA_INDEX_URL, to the registry's own with CUDA.

@@ -10,7 +10,7 @@ from typing import Literal
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.beating import Beat, beating
+from activities.beating import Beat, beating, is_cancel_requested
 from activities.failures import as_application_error
 from activities.starting import tell_started
 from domain.errors import (
@@ -26,9 +26,10 @@ from pipeline.rendering import Renderer, attempt_of
 
 OnUnknownOutcome = Literal["retry", "fail"]
 
+_FIRST_PAUSE_SECONDS = 1.0
+_LONGEST_PAUSE_SECONDS = 30.0
 _PATIENCE_SECONDS = 15 * 60.0
 _PATIENCE_WITH_FALLBACK_SECONDS = 60.0
-_OUTCOMES = {Cancelled: Outcome.CANCELLED, OutcomeUnknown: Outcome.UNKNOWN}
 
 logger = logging.getLogger("darkroom.worker")
 
@@ -48,55 +49,92 @@ class RenderActivities:
         """Make and store the order's pictures; raises `ApplicationError` typed by error code."""
         async with beating(order) as beat:
             await tell_started(order)
-            tried_at = datetime.now(UTC)
             try:
                 rendered = await self._render(order, beat)
             except JobFailure as failure:
-                logger.warning("render failed [job=%s]: %s", order.job_id, failure)
-                raise self._failed(order, beat, tried_at, failure) from failure
-            except Exception as error:
-                logger.exception("render failed unexpectedly [job=%s]", order.job_id)
-                defect = InternalFailure(
-                    "the provider's adapter failed unexpectedly", provider=order.target.provider
-                )
-                raise self._failed(order, beat, tried_at, defect) from error
+                # Not chained: what an SDK or a transport says of a failure may show the key.
+                raise self._failed(order, beat, failure) from None
         return rendered.model_copy(
             update={"attempts": beat.attempts + rendered.attempts, "started_at": beat.started_at}
         )
 
     async def _render(self, order: RenderOrder, beat: Beat) -> Rendered:
         """Render until done; a cancel stops it, unless what it makes may be paid by now."""
-        work = asyncio.create_task(self._renderer.render(order, beat))
+        work = asyncio.create_task(self._until_over(order, beat))
         try:
             return await asyncio.shield(work)
         except asyncio.CancelledError:
-            if activity.is_worker_shutdown() or not await self._renderer.call_off(order, beat):
+            if not await self._is_waited_for(order, beat):
                 work.cancel()
             return await work
 
-    def _failed(
-        self, order: RenderOrder, beat: Beat, tried_at: datetime, failure: JobFailure
-    ) -> ApplicationError:
-        """Record the attempt where the next one finds it, and decide whether there is a next."""
+    async def _is_waited_for(self, order: RenderOrder, beat: Beat) -> bool:
+        """Whether a call that may be paid is under way, and is followed to its end here.
+
+        At the vendor only what a cancelled job began is called off: what an attempt began that the
+        engine or its worker gave up, the next one takes up.
+        """
+        if is_cancel_requested():
+            return await self._renderer.call_off(order, beat)
+        return beat.call is not None and not activity.is_worker_shutdown()
+
+    async def _until_over(self, order: RenderOrder, beat: Beat) -> Rendered:
+        """Render, again and again where a vendor is at work for us and only looking at it failed.
+
+        The engine's retries are not for that: between two of them nobody hears of a cancel, and
+        after a cancel there is none.
+        """
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            tried_at, known = datetime.now(UTC), len(beat.attempts)
+            try:
+                return await self._try(order, beat)
+            except JobFailure as failure:
+                if len(beat.attempts) == known:
+                    beat.attempts.append(attempt_of(order, tried_at, failure))
+                beat.send()
+                if beat.call is None or not failure.retryable:
+                    raise
+                await asyncio.sleep(min(failure.retry_after_seconds or pause, _PATIENCE_SECONDS))
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+
+    async def _try(self, order: RenderOrder, beat: Beat) -> Rendered:
+        try:
+            return await self._renderer.render(order, beat)
+        except JobFailure as failure:
+            is_defect = isinstance(failure, InternalFailure)
+            logger.warning("render failed [job=%s]: %s", order.job_id, failure, exc_info=is_defect)
+            raise
+        except Exception as error:
+            logger.exception("render failed unexpectedly [job=%s]", order.job_id)
+            raise InternalFailure(
+                "The provider's adapter failed unexpectedly.", provider=order.target.provider
+            ) from error
+
+    def _failed(self, order: RenderOrder, beat: Beat, failure: JobFailure) -> ApplicationError:
+        """How the attempt ends: with or without a next one, and a job called off as cancelled."""
         again = self._is_tried_again(order, beat, failure)
-        outcome = _OUTCOMES.get(type(failure), Outcome.FAILED)
-        beat.attempts.append(attempt_of(order, tried_at, outcome, failure))
-        beat.send()
+        if beat.is_called_off:
+            # Nothing is kept; and nobody wants another provider to try.
+            beat.cancel_too_late = None
+            failure = Cancelled(
+                "The job was cancelled.", provider=failure.provider, billed=failure.billed
+            )
         return as_application_error(failure, beat.progress(), again=again)
 
     def _is_tried_again(self, order: RenderOrder, beat: Beat, failure: JobFailure) -> bool:
         """Whether there is a next attempt.
 
-        An outage of the store, or of a vendor that is at work for us already, is waited out for as
-        long as the job may take; another one's only for so long, counted from the first attempt,
-        so that deploys and restarts do not use tries up.
+        An outage of the store is waited out for as long as the job may take; a provider's only for
+        so long, counted from the first attempt, so that deploys and restarts do not use tries up.
         """
+        if beat.is_called_off:
+            return False
         if isinstance(failure, OutcomeUnknown):
             unseen = [a for a in beat.attempts if a.outcome is Outcome.UNKNOWN]
-            return self._repeats_unknown and not unseen
-        if not failure.retryable or beat.is_called_off:
-            return False
-        if isinstance(failure, StorageUnavailable) or beat.call is not None:
-            return True
+            return self._repeats_unknown and len(unseen) == 1
+        if not failure.retryable or isinstance(failure, StorageUnavailable):
+            return failure.retryable
         patience = _PATIENCE_WITH_FALLBACK_SECONDS if order.has_fallback else _PATIENCE_SECONDS
-        return (datetime.now(UTC) - beat.started_at).total_seconds() < patience
+        waited = (datetime.now(UTC) - beat.started_at).total_seconds()
+        return waited + (failure.retry_after_seconds or 0.0) < patience

@@ -20,7 +20,7 @@ from observing.meters import OTHER, Meters
 NO_ROUTE = "none"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
-_NAMED = re.compile(r"/(job|batch)(?:s|es)/([^/]+)")
+_NAMED = re.compile(r"/(?:jobs|batches)/([^/]+)")
 _STREAM = b"text/event-stream"
 _HUNG_UP = 499
 """As nginx counts a caller who did not wait for the answer."""
@@ -96,6 +96,12 @@ class _Exchange:
         """The template of the route, known once the request has been there."""
         return getattr(self._scope.get("route"), "path", NO_ROUTE)
 
+    @property
+    def _path(self) -> str:
+        """As it was sent, so that nobody writes log lines of their own."""
+        raw: bytes = self._scope.get("raw_path") or b""
+        return raw.decode("latin-1")
+
     def begins(self, start: Message) -> None:
         """The answer's status and headers go out."""
         self._status = start["status"]
@@ -139,10 +145,11 @@ class _Exchange:
         level = logging.WARNING if is_wrong else logging.INFO
         if method in _READS and not is_wrong:
             level = logging.DEBUG
-        logger.log(level, "%s %s %d in %.3f s", method, self._scope["path"], status, seconds)
+        logger.log(level, "%s %s %d in %.3f s", method, self._path, status, seconds)
 
 
 def _ids_in(path: str) -> dict[str, str | None]:
-    """The job or batch that a path names."""
+    """The job or batch that a path names; callers may write anything there."""
     named = _NAMED.search(path)
-    return {f"{named.group(1)}_id": named.group(2)} if named else {}
+    ids = facts.ids_of(named.group(1)) if named else {}
+    return {name: found for name, found in ids.items() if name != "workflow_id"}

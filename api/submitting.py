@@ -34,8 +34,8 @@ from domain.errors import (
     StorageUnavailable,
 )
 from domain.ids import item_id, new_asset_token, new_batch_id, new_job_id
-from domain.jobs import Attempt, JobCard, JobRequest, JobState, JobStatus, Outcome
-from domain.renders import DevelopOrder, render_order, targets_after
+from domain.jobs import Attempt, JobCard, JobRequest, JobState, JobStatus
+from domain.renders import DevelopOrder, Rendered, RenderOrder, render_order, targets_after
 from observing.meters import Meters
 from pipeline.developing import Developer, state_after
 from pipeline.paying import InMemoryJournal
@@ -46,6 +46,7 @@ from storage.archive import Archive
 
 _WAIT_SECONDS = 300.0
 _INLINE_AT_ONCE = 2
+_LOOK_AGAIN_SECONDS = 1.0
 
 T = TypeVar("T")
 Accepted = tuple[str, JobCard, int]
@@ -329,9 +330,9 @@ class InlineRunner:
             order = render_order(job_id, request, target, (0, 100), has_fallback=bool(left))
             tried_at, clock = datetime.now(UTC), time.monotonic()
             try:
-                rendered = await self._renderer.render(order, InMemoryJournal())
+                rendered = await self._followed(order)
             except JobFailure as failure:
-                earlier.append(attempt_of(order, tried_at, Outcome.FAILED, failure))
+                earlier.append(attempt_of(order, tried_at, failure))
                 self._meters.tried(earlier[-1], time.monotonic() - clock)
                 left = targets_after(failure.code, target, left)
                 if not left:
@@ -341,6 +342,17 @@ class InlineRunner:
             rendered.attempts = earlier + rendered.attempts
             wanted = DevelopOrder(job_id=job_id, request=request, rendered=rendered)
             return state_after(wanted, await self._developer.develop(wanted))
+
+    async def _followed(self, order: RenderOrder) -> Rendered:
+        """Render; where a vendor is at work for us and only looking at it failed, look again."""
+        journal = InMemoryJournal()
+        while True:
+            try:
+                return await self._renderer.render(order, journal)
+            except JobFailure as failure:
+                if journal.call is None or not failure.retryable:
+                    raise
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
 
 
 def _of(caller: Caller, request: JobRequest) -> JobRequest:

@@ -103,7 +103,7 @@ class TextFormatter(_Formatter):
         """One line, and below it the traceback if there is one."""
         line, *traceback = super().format(record).split("\n")
         known = self.facts(record)
-        unsaid = [f"{name}={fact}" for name, fact in known.items() if fact not in line]
+        unsaid = [f"{name}={fact}" for name, fact in known.items() if f"={fact}" not in line]
         if unsaid:
             line = f"{line} [{', '.join(unsaid)}]"
         return self.blotted("\n".join([line, *traceback]))

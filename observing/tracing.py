@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ERROR_TYPE = "error.type"
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-_FLUSH_SECONDS = 2.0
+_FLUSH_SECONDS = 1.0
 
 _tracer = trace.get_tracer("darkroom")
 

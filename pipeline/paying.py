@@ -88,6 +88,7 @@ class RunningCall:
         self.indices = tuple(asked or indices)
         """What it makes: of a new call what is missing, else what it was sent for."""
         self._asked = list(self.indices) if self.indices != indices else None
+        self.begun_at = self._noted.sent_at if self._noted else datetime.now(UTC)
 
     @property
     def ticket(self) -> str | None:

@@ -10,9 +10,11 @@ from datetime import UTC, datetime
 
 from domain.errors import (
     Billed,
+    Cancelled,
     InternalFailure,
     InvalidOutput,
     JobFailure,
+    OutcomeUnknown,
     ProviderUnavailable,
 )
 from domain.jobs import Attempt, JobError, Outcome
@@ -28,6 +30,7 @@ from storage.objects import ObjectMissing, ObjectStore
 
 _OCTETS = "application/octet-stream"
 _JSON = "application/json"
+_OUTCOMES = {Cancelled: Outcome.CANCELLED, OutcomeUnknown: Outcome.UNKNOWN}
 
 
 class Renderer:
@@ -69,7 +72,7 @@ class Renderer:
             originals=[kept[index] for index in sorted(kept)],
             started_at=started_at,
             generation_time_seconds=round(time.monotonic() - clock, 3),
-            attempts=[attempt_of(order, started_at, Outcome.COMPLETED)],
+            attempts=[attempt_of(order, started_at)],
             cancel_too_late=journal.cancel_too_late,
         )
 
@@ -115,7 +118,7 @@ class Renderer:
     ) -> dict[int, Original]:
         """Make one call, or take it up again, and account for whatever becomes of it."""
         call = RunningCall(order, journal, indices, missing)
-        await self._find(provider, order, call)
+        await self._find(provider, order, journal, call)
         if call.ticket is not None:
             wanted = _wanted(order, call.indices)
         else:
@@ -127,9 +130,15 @@ class Renderer:
                 with vendor_call(provider.name, wanted.model, wanted.count):
                     pictures = await provider.generate(wanted, call)
                 made = await self._keep(order, call, pictures)
+        except OutcomeUnknown as unknown:
+            if call.lost is None:
+                await self._close_failed(order, journal, call, unknown)
+                raise
+            await self._look_for(provider, order, journal, call)
+            return await self._pay(provider, order, journal, indices, missing)
         except JobFailure as failure:
             if not call.goes_on_after(failure):
-                await self._close_failed(call, failure)
+                await self._close_failed(order, journal, call, failure)
             raise
         except asyncio.CancelledError:
             if not call.is_sent:
@@ -139,10 +148,22 @@ class Renderer:
         await call.end()
         return made
 
-    async def _find(self, provider: Provider, order: RenderOrder, call: RunningCall) -> None:
+    async def _look_for(
+        self, provider: Provider, order: RenderOrder, journal: Journal, call: RunningCall
+    ) -> None:
+        """Learn the ticket of a submission whose answer was lost here and now, or raise."""
+        await self._find(provider, order, journal, call)
+        if call.ticket is None:
+            raise ProviderUnavailable(
+                f"A request never reached {provider.name}.", provider=provider.name
+            )
+
+    async def _find(
+        self, provider: Provider, order: RenderOrder, journal: Journal, call: RunningCall
+    ) -> None:
         """Ask the vendor what became of a call whose answer was lost.
 
-        Whatever keeps us from asking, unless it passes: the call may have been paid.
+        Where it cannot be asked, and not only for now, the call may have been paid.
         """
         if call.lost is None:
             return
@@ -153,14 +174,21 @@ class Renderer:
         except JobFailure as failure:
             if not failure.retryable:
                 failure.billed = Billed.UNKNOWN
-                await self._close_failed(call, failure)
+                await self._close_failed(order, journal, call, failure)
             raise
         if ticket is None:
             await self._cashier.release(call)
         await call.found(ticket)
 
-    async def _close_failed(self, call: RunningCall, failure: JobFailure) -> None:
+    async def _close_failed(
+        self, order: RenderOrder, journal: Journal, call: RunningCall, failure: JobFailure
+    ) -> None:
+        """Account for a call, and put its end and the attempt down as one: a crash loses neither.
+
+        The next call counts the attempts for its key, and must not have this one's.
+        """
         await self._cashier.settle_failed(call, failure)
+        journal.attempts.append(attempt_of(order, call.begun_at, failure))
         await call.end()
 
     async def _close(
@@ -240,14 +268,14 @@ class Renderer:
 
 
 def attempt_of(
-    order: RenderOrder, started_at: datetime, outcome: Outcome, failure: JobFailure | None = None
+    order: RenderOrder, started_at: datetime, failure: JobFailure | None = None
 ) -> Attempt:
     """How a try at an order's provider ended."""
     return Attempt(
         provider=order.target.provider,
         model=order.target.model,
         started_at=started_at,
-        outcome=outcome,
+        outcome=_OUTCOMES.get(type(failure), Outcome.FAILED) if failure else Outcome.COMPLETED,
         error=JobError.of(failure) if failure else None,
     )
 

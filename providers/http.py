@@ -221,6 +221,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         at = parsedate_to_datetime(value)
     except ValueError:
         return None
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
     return max(0.0, (at - datetime.now(UTC)).total_seconds())
 
 

@@ -151,7 +151,7 @@ def _problem(name: str, entry: ProviderEntry, environment: Mapping[str, str]) ->
     if not all(_is_installed(package) for package in kind.packages):
         return f"pip install 'darkroom[{kind.extra}]'"
     key_env = _key_env(entry, kind, environment)
-    if key_env and not environment.get(key_env):
+    if key_env and not _key(key_env, environment):
         return f"set {key_env}"
     if kind.needs_base_url and _base_url(entry, kind, environment) is None:
         return f"set {kind.base_url_env}"
@@ -165,7 +165,7 @@ def _connect(name: str, entry: ProviderEntry, environment: Mapping[str, str]) ->
         name=name,
         entry=entry,
         base_url=_base_url(entry, kind, environment),
-        api_key=environment.get(key_env) or None if key_env else None,
+        api_key=_key(key_env, environment) if key_env else None,
         uses_own_auth=_uses_own_auth(entry, kind, environment),
     )
 
@@ -177,6 +177,11 @@ def _key_env(entry: ProviderEntry, kind: Kind, environment: Mapping[str, str]) -
     """
     needs_none = _is_own_server(entry) or _uses_own_auth(entry, kind, environment)
     return entry.api_key_env or (None if needs_none else kind.key_env)
+
+
+def _key(key_env: str, environment: Mapping[str, str]) -> str | None:
+    """Without the line break that a key from a file ends with: no header can hold one."""
+    return environment.get(key_env, "").strip() or None
 
 
 def _is_own_server(entry: ProviderEntry) -> bool:

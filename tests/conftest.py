@@ -25,6 +25,7 @@ from storage import objects
 from storage.archive import Archive
 from tests.fakes import FakeProvider
 from tests.starting import REVIEW_SECONDS, BatchStarter, wish
+from tests.vendors.stand_in import StandIn, running_stand_in
 from tests.waiting import free_port, running
 from worker import build_workers
 
@@ -146,3 +147,16 @@ def draft_request(planner: Planner) -> JobRequest:
 @pytest.fixture
 def start_batch(client: Client, archive: Archive, planner: Planner) -> BatchStarter:
     return BatchStarter(client, archive, planner)
+
+
+@pytest.fixture(scope="session")
+def one_stand_in() -> Iterator[StandIn]:
+    with running_stand_in() as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
+def stand_in(one_stand_in: StandIn) -> StandIn:
+    """The vendors, as if nothing had ever happened."""
+    one_stand_in.reset()
+    return one_stand_in

@@ -109,6 +109,13 @@ class TestSecrets:
             load_settings()
         assert "hush" not in str(wrong.value)
 
+    def test_several_stand_there_while_they_are_rotated(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert load_settings().webhook_secrets == ()
+        monkeypatch.setenv("DARKROOM_WEBHOOK_SECRET", "whsec_bmV3ZXI= whsec_b2xkZXI=")
+        assert load_settings().webhook_secrets == ("whsec_bmV3ZXI=", "whsec_b2xkZXI=")
+
 
 class TestSettings:
     @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ class ImageJobWorkflow:
                 )
             except ActivityError as failure:
                 left = targets_after(problem_of(failure).code, target, left)
-                if not left:
+                if not left or _is_called_off():
                     raise
                 self._state = self._state.advanced(progress_of(failure))
                 place += 1
@@ -266,3 +266,8 @@ class ImageJobWorkflow:
         """The story as the Temporal Web UI shows it."""
         namespace = workflow.info().namespace
         workflow.set_current_details(details_of(self._request, self._state, namespace))
+
+
+def _is_called_off() -> bool:
+    """Whether the job was cancelled, too late for the provider that failed at it to hear of it."""
+    return workflow.cancellation_reason() is not None

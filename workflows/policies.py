@@ -87,8 +87,8 @@ _DELIVER = ActivityConfig(
     task_queue=WEBHOOK_QUEUE,
     # Receivers are down for weekends.
     schedule_to_close_timeout=timedelta(days=3),
-    # Longer than any receiver is waited for: this is for a worker that died.
-    start_to_close_timeout=timedelta(seconds=60),
+    # Twice as long as a receiver is waited for: this is for a worker that died.
+    start_to_close_timeout=timedelta(seconds=30),
     retry_policy=RetryPolicy(
         initial_interval=timedelta(seconds=5),
         backoff_coefficient=3.0,

@@ -2,15 +2,21 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import UTC, datetime
+from typing import Any, cast
 
 import pytest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
 from activities.beating import Beat, earlier_progress
-from domain.jobs import Attempt, Outcome, Progress
+from domain.errors import StorageUnavailable
+from domain.jobs import Attempt, Outcome, PaidCall, Progress
 from tests.activities.orders import render_order
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
+SENT = PaidCall(key="k", first_index=0, sent_at=NOW)
+TICKETED = SENT.model_copy(update={"ticket": "t-1"})
 FAILED = Attempt(provider="studio", model="studio-1", started_at=NOW, outcome=Outcome.FAILED)
 
 
@@ -52,6 +58,48 @@ class TestBeat:
     def test_without_a_word_it_stays_within_its_span(self, expected_seconds: float) -> None:
         order = render_order(expected_seconds=expected_seconds)
         assert 5 <= Beat(order, None).progress().progress_percentage <= 90
+
+
+class Engine:
+    """Takes heartbeats that wait for an answer, or is away."""
+
+    def __init__(self, *failures: RPCError) -> None:
+        self._failures = list(failures)
+
+    def get_async_activity_handle(self, *, task_token: bytes) -> Engine:
+        return self
+
+    async def heartbeat(self, *details: Any) -> None:
+        if self._failures:
+            raise self._failures.pop(0)
+
+
+class TestPutDown:
+    """A paid call, where the engine has it before anything is sent."""
+
+    async def put_down(
+        self, engine: Engine, call: PaidCall | None, earlier: PaidCall | None = None
+    ) -> list[PaidCall | None]:
+        """What each heartbeat said is under way."""
+        told: list[Progress] = []
+        environment = ActivityEnvironment(client=cast(Client, engine))
+        environment.on_heartbeat = told.append
+        beat = Beat(render_order(), None)
+        beat.call = earlier
+        try:
+            await environment.run(beat.put_down, call)
+        except StorageUnavailable:
+            told.append(beat.progress())
+        return [progress.call for progress in told]
+
+    async def test_a_call_that_the_engine_does_not_take_is_not_under_way(self) -> None:
+        away = RPCError("away", RPCStatusCode.UNAVAILABLE, b"")
+        assert await self.put_down(Engine(away), SENT) == [SENT, None, None]
+
+    @pytest.mark.parametrize("call", [TICKETED, None], ids=["a ticket", "an end"])
+    async def test_what_has_happened_waits_for_the_engine(self, call: PaidCall | None) -> None:
+        away = RPCError("away", RPCStatusCode.UNAVAILABLE, b"")
+        assert await self.put_down(Engine(away), call, SENT) == [call]
 
 
 class TestEarlierProgress:

@@ -1,9 +1,15 @@
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
 import pytest
+from temporalio.activity import ActivityCancellationDetails
+from temporalio.api.failure.v1 import Failure
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.testing import ActivityEnvironment
 
@@ -11,6 +17,7 @@ from activities.render import OnUnknownOutcome, RenderActivities
 from domain.errors import (
     Billed,
     ContentRejected,
+    GenerationFailed,
     JobFailure,
     OutcomeUnknown,
     ProviderRateLimited,
@@ -23,13 +30,50 @@ from pipeline.paying import Cashier
 from pipeline.references import References
 from pipeline.rendering import Renderer
 from pipeline.spending import NoBudgets
-from providers.base import Order, Report
+from providers.base import Call, Order, Picture, Provider, Report
 from storage import objects
 from storage.ledger import Ledger
 from storage.objects import ObjectStore
 from tests.activities.orders import render_order
-from tests.fakes import Behaviour, FakeProvider
+from tests.fakes import Behaviour, FakeProvider, png
 from tests.waiting import eventually
+
+
+class Queue(Provider):
+    """A vendor at work, that may once fail when the work is over."""
+
+    def __init__(self, failure: JobFailure | None) -> None:
+        super().__init__("studio")
+        self.at_work, self.finish = asyncio.Event(), asyncio.Event()
+        self.cancelled: list[str] = []
+        self._failures = [failure] if failure else []
+
+    async def generate(self, order: Order, call: Call) -> list[Picture]:
+        assert call.ticket
+        self.at_work.set()
+        await self.finish.wait()
+        if self._failures:
+            raise self._failures.pop()
+        return [Picture(data=png(64, 64), seed=None, cost_usd=0.04)]
+
+    async def cancel(self, ticket: str) -> None:
+        self.cancelled.append(ticket)
+
+
+class Engine:
+    """Takes the heartbeats that wait for an answer."""
+
+    def get_async_activity_handle(self, *, task_token: bytes) -> Engine:
+        return self
+
+    async def heartbeat(self, *details: Any) -> None:
+        """Answer at once."""
+
+
+def call_under_way() -> Progress:
+    call = PaidCall(key="k", first_index=0, sent_at=LONG_AGO, ticket="t-1")
+    return Progress(progress_percentage=40, started_at=LONG_AGO, call=call)
+
 
 LONG_AGO = datetime.now(UTC) - timedelta(hours=1)
 
@@ -48,7 +92,7 @@ class Attempting(ActivityEnvironment):
     def __init__(
         self, earlier: Progress | None = None, on_unknown_outcome: OnUnknownOutcome = "retry"
     ) -> None:
-        super().__init__()
+        super().__init__(client=cast(Client, Engine()))
         self.on_unknown_outcome: OnUnknownOutcome = on_unknown_outcome
         self.sent: list[Progress] = []
         self.on_heartbeat = self.sent.append
@@ -159,8 +203,14 @@ class TestRender:
     async def test_a_vendor_at_work_for_us_is_waited_for(self, store: ObjectStore) -> None:
         call = PaidCall(key="k", first_index=0, sent_at=LONG_AGO, ticket="t-1")
         earlier = Progress(progress_percentage=40, started_at=LONG_AGO, call=call)
-        error = await Attempting(earlier).fails(store, ProviderUnavailable("down"))
-        assert not error.non_retryable
+        failures = [ProviderUnavailable("down", retry_after_seconds=0.01) for _ in range(3)]
+
+        async def recover(order: Order, report: Report) -> None:
+            if failures:
+                raise failures.pop()
+
+        rendered = await Attempting(earlier).render(store, recover)
+        assert [attempt.outcome for attempt in rendered.attempts] == ["failed"] * 3 + ["completed"]
 
     async def test_a_provider_is_not_waited_for_for_ever(self, store: ObjectStore) -> None:
         earlier = Progress(progress_percentage=40, started_at=LONG_AGO)
@@ -177,6 +227,14 @@ class TestRender:
         assert not patient.non_retryable
         assert hasty.non_retryable
 
+    @pytest.mark.parametrize(("asks_for", "is_over"), [(30.0, False), (3600.0, True)])
+    async def test_a_provider_that_asks_for_more_patience_than_there_is_gets_none(
+        self, store: ObjectStore, asks_for: float, is_over: bool
+    ) -> None:
+        limited = ProviderRateLimited("slow down", retry_after_seconds=asks_for)
+        error = await Attempting().fails(store, limited, render_order(has_fallback=True))
+        assert error.non_retryable is is_over
+
     async def test_an_outage_of_the_store_is_waited_out(self) -> None:
         closed = objects.connect("http://127.0.0.1:9", "bucket")
         earlier = Progress(progress_percentage=40, started_at=LONG_AGO)
@@ -191,3 +249,96 @@ class TestRender:
         assert error.non_retryable
         assert "secret" not in str(error)
         assert "secret" not in str(error.details)
+
+    async def test_what_lies_behind_a_failure_does_not_get_into_the_history(
+        self, store: ObjectStore
+    ) -> None:
+        failure = ProviderUnavailable("down")
+        failure.__cause__ = ValueError("Illegal header value b'Bearer secret-key'")
+        error = await Attempting().fails(store, failure)
+        history = Failure()
+        await pydantic_data_converter.encode_failure(error, history)
+        assert "down" in str(history)
+        assert "secret-key" not in str(history)
+
+
+class TestGivingUp:
+    """An attempt that is cancelled while a vendor is at work for it."""
+
+    async def attempt(
+        self,
+        store: ObjectStore,
+        why: ActivityCancellationDetails,
+        *,
+        is_draining: bool = False,
+        failure: JobFailure | None = None,
+    ) -> tuple[list[str], Rendered | BaseException]:
+        """What the vendor was asked to cancel, and how the attempt ended."""
+        attempting, queue = Attempting(call_under_way()), Queue(failure)
+        cashier = Cashier(NoBudgets(), Ledger(store))
+        renderer = Renderer({"studio": queue}, store, References(store, frozenset()), cashier)
+        render = RenderActivities(renderer, "retry").render
+        running = asyncio.ensure_future(attempting.run(render, render_order()))
+        await queue.at_work.wait()
+        if is_draining:
+            attempting.worker_shutdown()
+        attempting.cancel(why)
+        await asyncio.sleep(0)
+        queue.finish.set()
+        (ended,) = await asyncio.gather(running, return_exceptions=True)
+        return queue.cancelled, ended
+
+    async def test_a_cancelled_job_is_called_off_at_the_vendor(self, store: ObjectStore) -> None:
+        why = ActivityCancellationDetails(cancel_requested=True)
+        cancelled, ended = await self.attempt(store, why)
+        assert cancelled == ["t-1"]
+        assert isinstance(ended, Rendered)
+
+    async def test_also_while_the_worker_drains(self, store: ObjectStore) -> None:
+        why = ActivityCancellationDetails(cancel_requested=True)
+        cancelled, ended = await self.attempt(store, why, is_draining=True)
+        assert cancelled == ["t-1"]
+        assert isinstance(ended, Rendered)
+
+    @pytest.mark.parametrize(
+        "why",
+        [
+            ActivityCancellationDetails(not_found=True),
+            ActivityCancellationDetails(timed_out=True),
+            ActivityCancellationDetails(paused=True),
+            ActivityCancellationDetails(reset=True),
+        ],
+        ids=str,
+    )
+    async def test_an_attempt_that_the_engine_gave_up_leaves_the_vendor_to_the_next(
+        self, store: ObjectStore, why: ActivityCancellationDetails
+    ) -> None:
+        cancelled, ended = await self.attempt(store, why)
+        assert cancelled == []
+        assert isinstance(ended, Rendered)
+
+    async def test_a_worker_that_goes_stops_looking(self, store: ObjectStore) -> None:
+        why = ActivityCancellationDetails(worker_shutdown=True)
+        cancelled, ended = await self.attempt(store, why, is_draining=True)
+        assert cancelled == []
+        assert isinstance(ended, asyncio.CancelledError)
+
+    async def test_a_job_called_off_that_fails_is_cancelled_and_nothing_came_too_late(
+        self, store: ObjectStore
+    ) -> None:
+        why = ActivityCancellationDetails(cancel_requested=True)
+        failure = GenerationFailed("the GPU fell off", billed=Billed.UNKNOWN)
+        _, ended = await self.attempt(store, why, failure=failure)
+        assert isinstance(ended, ApplicationError)
+        assert (ended.type, ended.non_retryable) == ("cancelled", True)
+        error, progress = ended.details
+        assert error.billed is Billed.UNKNOWN
+        assert progress.cancel_too_late is None
+
+    async def test_a_job_called_off_is_followed_through_an_outage_of_the_vendor(
+        self, store: ObjectStore
+    ) -> None:
+        why = ActivityCancellationDetails(cancel_requested=True)
+        down = ProviderUnavailable("down", retry_after_seconds=0.01)
+        _, ended = await self.attempt(store, why, failure=down)
+        assert isinstance(ended, Rendered)

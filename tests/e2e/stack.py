@@ -42,10 +42,10 @@ Json = dict[str, Any]
 class Stack:
     """One home with ports of its own; it may be stopped, killed, and brought up again.
 
-    `env` is set for `up` besides what every stack has.
+    `environment` is what `up` finds besides, such as vendors' keys.
     """
 
-    def __init__(self, folder: Path, **env: str) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
         self.home = folder / "home"
         self.folder = folder
         self.temporal_port = free_port()
@@ -61,7 +61,7 @@ class Stack:
             "DARKROOM_WORKER_METRICS_PORT": self.worker_metrics_url.rpartition(":")[2],
             "DARKROOM_STUDIO_CONCURRENCY": "2",
             "DARKROOM_WEBHOOK_SECRET": WEBHOOK_SECRET,
-            **env,
+            **(environment or {}),
         }
         self.output = folder / "up.out"
         self.http = httpx.Client(base_url=self.url, trust_env=False, timeout=60)
@@ -123,6 +123,7 @@ class Stack:
     @contextmanager
     def without(self, part: str) -> Iterator[None]:
         """`kill -9` one part and keep it away: `up` is held still while the block runs."""
+        self._process(part)  # which `up` could not start while it is held still
         with self.held("up"):
             self.kill(part)
             yield

@@ -13,10 +13,13 @@ from domain.errors import (
     Cancelled,
     ContentRejected,
     GenerationFailed,
+    InternalFailure,
     InvalidOutput,
     JobFailure,
     OutcomeUnknown,
+    ProviderAuth,
     ProviderUnavailable,
+    RequestRejected,
 )
 from domain.jobs import ImageSpec, Outcome, PaidCall, Target
 from domain.renders import Rendered, RenderOrder
@@ -112,12 +115,17 @@ class Queue(Provider):
         self.submitted: list[str] = []
         self.taken_up: list[str] = []
         self.cancelled: list[str] = []
+        self.loses_its_answer = False
+        self.wanted: list[tuple[int, ...]] = []
         self._found = found
 
     async def generate(self, order: Order, call: Call) -> list[Picture]:
+        self.wanted.append(order.indices)
         if call.ticket is None:
             await call.sending()
             self.submitted.append(f"t-{len(self.submitted)}")
+            if self.loses_its_answer:
+                raise OutcomeUnknown("lost", provider="studio", billed=Billed.UNKNOWN)
             await call.submitted(self.submitted[-1])
         else:
             self.taken_up.append(call.ticket)
@@ -126,6 +134,9 @@ class Queue(Provider):
         return [Picture(data=png(64, 48), seed=None, cost_usd=0.0) for _ in order.indices]
 
     async def find(self, order: Order, key: str, sent_at: datetime) -> str | None:
+        self.wanted.append(order.indices)
+        if self.failure:
+            raise self.failure
         return self._found
 
     async def cancel(self, ticket: str) -> None:
@@ -253,8 +264,11 @@ class TestMoney:
     async def test_it_is_reserved_before_and_settled_after(self, store: ObjectStore) -> None:
         till = Till()
         await render(store, Paid(), till=till)
-        assert till.story == ["reserve img_1.studio.0.0 0.15", "settle img_1.studio.0.0 0.12"]
-        assert await billed(store) == [("img_1.studio.0.0", 0.12, Billed.YES)]
+        assert till.story == [
+            "reserve img_1.studio.studio-1.0.0 0.15",
+            "settle img_1.studio.studio-1.0.0 0.12",
+        ]
+        assert await billed(store) == [("img_1.studio.studio-1.0.0", 0.12, Billed.YES)]
 
     async def test_a_budget_that_is_spent_sends_nothing(self, store: ObjectStore) -> None:
         provider = Paid()
@@ -277,18 +291,38 @@ class TestMoney:
         till, journal = Till(), InMemoryJournal()
         with pytest.raises(type(failure)):
             await render(store, Paid(behave=raising(failure)), journal, till=till)
-        assert till.story[-1] == f"settle img_1.studio.0.0 {settled}"
+        assert till.story[-1] == f"settle img_1.studio.studio-1.0.0 {settled}"
         assert [amount for _, amount, _ in await billed(store)] == entered
         assert journal.call is None
+
+    async def test_a_defect_after_sending_may_have_cost_something(self, store: ObjectStore) -> None:
+        async def stumble(order: Order, report: Report) -> None:
+            raise KeyError("an answer of another form")
+
+        till, journal = Till(), InMemoryJournal()
+        with pytest.raises(InternalFailure) as failed:
+            await render(store, Paid(behave=stumble), journal, till=till)
+        assert failed.value.billed is Billed.UNKNOWN
+        assert till.story[-1] == "settle img_1.studio.studio-1.0.0 None"
+        assert [amount for _, amount, _ in await billed(store)] == [None]
+        assert journal.call is None
+
+    async def test_two_models_of_a_provider_are_two_entries(self, store: ObjectStore) -> None:
+        rejected = ContentRejected("no", billed=Billed.YES)
+        with pytest.raises(ContentRejected):
+            await render(store, Paid(behave=raising(rejected)))
+        other = ORDER.target.model_copy(update={"model": "studio-2"})
+        await render(store, Paid(), order=ORDER.model_copy(update={"target": other}))
+        assert sorted(amount or 0 for _, amount, _ in await billed(store)) == [0.12, 0.15]
 
     async def test_a_crash_before_the_settlement_is_made_good(self, store: ObjectStore) -> None:
         await render(store, Paid())
         journal, till = InMemoryJournal(), Till()
-        journal.call = PaidCall(key="img_1.studio.0.0", first_index=0, sent_at=NOW)
+        journal.call = PaidCall(key="img_1.studio.studio-1.0.0", first_index=0, sent_at=NOW)
         provider = Paid()
         await render(store, provider, journal, till=till)
         assert provider.orders == []
-        assert till.story == ["settle img_1.studio.0.0 0.12"]
+        assert till.story == ["settle img_1.studio.studio-1.0.0 0.12"]
         assert journal.call is None
 
     async def test_a_model_that_makes_one_at_a_time_is_called_for_each(
@@ -308,16 +342,41 @@ class TestCrash:
         self, store: ObjectStore
     ) -> None:
         journal, till, provider = InMemoryJournal(), Till(), Paid()
-        journal.call = PaidCall(key="img_1.studio.0.0", first_index=0, sent_at=NOW)
+        journal.call = PaidCall(key="img_1.studio.studio-1.0.0", first_index=0, sent_at=NOW)
         with pytest.raises(OutcomeUnknown) as unknown:
             await render(store, provider, journal, till=till)
         assert unknown.value.billed is Billed.UNKNOWN
         assert provider.orders == []
         assert journal.call is None
-        assert till.story == ["settle img_1.studio.0.0 None"]
-        assert await billed(store) == [("img_1.studio.0.0", None, Billed.UNKNOWN)]
+        assert till.story == ["settle img_1.studio.studio-1.0.0 None"]
+        assert await billed(store) == [("img_1.studio.studio-1.0.0", None, Billed.UNKNOWN)]
         await render(store, provider, journal)
         assert provider.asked_for == [(0, 1, 2)]
+
+    async def test_a_crash_as_a_call_ends_loses_neither_the_attempt_nor_the_entry(
+        self, store: ObjectStore
+    ) -> None:
+        class Killed(BaseException):
+            pass
+
+        class Dying(InMemoryJournal):
+            async def put_down(self, call: PaidCall | None) -> None:
+                await super().put_down(call)
+                if call is None:
+                    raise Killed
+
+        dying, provider = Dying(), Paid()
+        dying.call = PaidCall(key="img_1.studio.studio-1.0.0", first_index=0, sent_at=NOW)
+        with pytest.raises(Killed):
+            await render(store, provider, dying)
+        after = InMemoryJournal()
+        after.attempts, after.call = dying.attempts, dying.call
+        await render(store, provider, after)
+        assert [attempt.outcome for attempt in after.attempts] == [Outcome.UNKNOWN]
+        assert {key for key, _, _ in await billed(store)} == {
+            "img_1.studio.studio-1.0.0",
+            "img_1.studio.studio-1.0.1",
+        }
 
     async def test_a_ticket_is_taken_up_and_nothing_is_submitted(self, store: ObjectStore) -> None:
         journal, till, queue = InMemoryJournal(), Till(), Queue()
@@ -341,6 +400,25 @@ class TestCrash:
         journal.call = PaidCall(key="k", first_index=0, sent_at=NOW)
         await render(store, queue, journal)
         assert len(queue.submitted) == 1
+
+    async def test_a_submission_whose_answer_is_lost_is_looked_for_at_once(
+        self, store: ObjectStore
+    ) -> None:
+        journal, queue = InMemoryJournal(), Queue(found="t-0")
+        queue.loses_its_answer = True
+        await render(store, queue, journal)
+        assert (queue.submitted, queue.taken_up) == (["t-0"], ["t-0"])
+        assert journal.attempts == []
+
+    async def test_a_submission_that_never_arrived_may_be_tried_again(
+        self, store: ObjectStore
+    ) -> None:
+        till, queue = Till(), Queue()
+        queue.loses_its_answer = True
+        with pytest.raises(ProviderUnavailable):
+            await render(store, queue, till=till)
+        assert till.story[-1].endswith(" 0.0")
+        assert await billed(store) == []
 
     async def test_looking_in_vain_keeps_the_ticket(self, store: ObjectStore) -> None:
         journal, till = InMemoryJournal(), Till()
@@ -370,6 +448,64 @@ class TestCrash:
         rendered = await render(store, queue, journal)
         assert queue.submitted == []
         assert len(rendered.originals) == 3
+
+    async def test_a_call_for_the_rest_is_taken_up_for_the_rest(self, store: ObjectStore) -> None:
+        await store.put(original_key("img_1", "token", 0), png(64, 48), "application/x")
+        journal, till, queue = InMemoryJournal(), Till(), Queue(ProviderUnavailable("down"))
+        with pytest.raises(ProviderUnavailable):
+            await render(store, queue, journal, till=till)
+        queue.failure = None
+        await render(store, queue, journal, till=till)
+        assert queue.submitted == ["t-0"]
+        assert queue.wanted == [(1, 2), (1, 2)]
+        assert till.story[0] == "reserve img_1.studio.studio-1.0.0 0.1"
+
+    async def test_a_lost_call_for_the_rest_is_looked_for_as_such(self, store: ObjectStore) -> None:
+        journal, queue = InMemoryJournal(), Queue(found="t-7")
+        journal.call = PaidCall(key="k", first_index=0, sent_at=NOW, indices=[1, 2])
+        await store.put(original_key("img_1", "token", 0), png(64, 48), "application/x")
+        await render(store, queue, journal)
+        assert queue.wanted == [(1, 2), (1, 2)]
+
+    async def test_a_lost_call_that_cannot_be_asked_for_may_have_been_paid(
+        self, store: ObjectStore
+    ) -> None:
+        journal, till, queue = InMemoryJournal(), Till(), Queue(ProviderAuth("the key is revoked"))
+        journal.call = PaidCall(key="k", first_index=0, sent_at=NOW)
+        with pytest.raises(ProviderAuth) as refused:
+            await render(store, queue, journal, till=till)
+        assert refused.value.billed is Billed.UNKNOWN
+        assert await billed(store) == [("k", None, Billed.UNKNOWN)]
+        assert till.story == ["settle k None"]
+        assert journal.call is None
+
+    async def test_a_lost_call_that_cannot_be_asked_for_now_stays_lost(
+        self, store: ObjectStore
+    ) -> None:
+        journal, till, queue = InMemoryJournal(), Till(), Queue(ProviderUnavailable("down"))
+        journal.call = PaidCall(key="k", first_index=0, sent_at=NOW)
+        with pytest.raises(ProviderUnavailable):
+            await render(store, queue, journal, till=till)
+        assert journal.call
+        assert till.story == []
+
+    async def test_what_was_held_for_a_call_that_never_arrived_is_given_back(
+        self, store: ObjectStore
+    ) -> None:
+        journal, till = InMemoryJournal(), Till()
+        journal.call = PaidCall(key="k", first_index=0, sent_at=NOW)
+        spec = ORDER.spec.model_copy(update={"reference_key": "assets/gone"})
+        order = ORDER.model_copy(update={"spec": spec})
+
+        class Forgetful(Queue):
+            async def find(self, order: Order, key: str, sent_at: datetime) -> str | None:
+                await store.delete("assets/gone")
+                return None
+
+        await store.put("assets/gone", png(64, 48), "application/x")
+        with pytest.raises(RequestRejected):
+            await render(store, Forgetful(), journal, till=till, order=order)
+        assert till.story == ["settle k 0.0"]
 
 
 class TestCallingOff:

@@ -8,6 +8,9 @@ import pytest
 
 from providers.catalogue import load_catalogue
 from providers.registry import KINDS, Roster, build_roster
+from tests.fakes import FakeCall
+from tests.providers.vendors import order
+from tests.vendors.stand_in import StandIn
 
 KEYS = {
     "OPENAI_API_KEY": "1",
@@ -57,6 +60,15 @@ def test_every_kind_is_in_the_catalogue(config: Path) -> None:
 
 def test_an_empty_key_is_none(config: Path) -> None:
     assert roster(config, STABILITY_API_KEY="").problems["stability_ai"] == "set STABILITY_API_KEY"
+
+
+@pytest.mark.parametrize("key", ["stability-key\n", " stability-key "])
+async def test_a_key_from_a_file_is_one_line(config: Path, stand_in: StandIn, key: str) -> None:
+    address = stand_in["stability_ai"].base_url
+    found = roster(config, STABILITY_API_KEY=key, STABILITY_BASE_URL=address)
+    stability = found.providers["stability_ai"]
+    assert len(await stability.generate(order("stability_ai"), FakeCall())) == 1
+    await found.close()
 
 
 async def test_one_kind_can_be_configured_more_than_once(config: Path) -> None:

@@ -10,6 +10,7 @@ from domain.errors import (
     Billed,
     Cancelled,
     ContentRejected,
+    GenerationFailed,
     OutcomeUnknown,
     ProviderUnavailable,
 )
@@ -57,6 +58,7 @@ class Queue(FakeProvider):
         self.failures: list[Exception] = []
         self.stopped: list[str] = []
         self.stops = True
+        self.failing_at_last: Exception | None = None
 
     async def generate(self, order: Order, call: Call) -> list[Picture]:
         if call.ticket is None:
@@ -67,6 +69,8 @@ class Queue(FakeProvider):
         if self.failures:
             raise self.failures.pop(0)
         await self.finish.wait()
+        if self.failing_at_last:
+            raise self.failing_at_last
         if self.stopped and self.stops:
             raise Cancelled("stopped", provider="studio")
         data = png(order.size.width_px, order.size.height_px)
@@ -89,7 +93,7 @@ class TestDurability:
             gate.open()
             await job.result()
         assert call
-        assert call.key == f"{job.id}.studio.0.0"
+        assert call.key == f"{job.id}.studio.studio-1.0.0"
         assert call.ticket is None
 
     async def test_a_ticket_outlives_the_attempt_that_got_it(
@@ -171,6 +175,49 @@ class TestCancel:
             state = await job.result()
         assert state.status is JobStatus.COMPLETED
         assert state.cancel_too_late
+
+
+class TestCancelledWithFallback:
+    """Nobody wants another provider to try, and to be paid."""
+
+    @pytest.fixture
+    def request_(self, request_: JobRequest) -> JobRequest:
+        other = Target(provider="studio", model="other", expected_seconds=1)
+        return request_.model_copy(update={"targets": [request_.targets[0], other]})
+
+    async def test_a_provider_that_fails_when_it_is_called_off_ends_the_job(
+        self, client: Client, request_: JobRequest, new_worker: WorkerFactory
+    ) -> None:
+        queue = Queue()
+        queue.stops = False
+        async with new_worker(queue):
+            job = await start_job(client, request_)
+            await queue.at_work.wait()
+            queue.failing_at_last = GenerationFailed("the GPU fell off", billed=Billed.UNKNOWN)
+            await job.cancel()
+            state = await failed_state(job)
+        assert queue.submitted == ["t-0"]
+        assert state.error
+        assert (state.error.code, state.error.billed) == ("cancelled", Billed.UNKNOWN)
+        assert [attempt.outcome for attempt in state.attempts] == [Outcome.FAILED]
+        assert state.cancel_too_late is None
+
+    async def test_so_does_one_that_fails_before_it_hears_of_the_cancel(
+        self, client: Client, request_: JobRequest, new_worker: WorkerFactory
+    ) -> None:
+        started: asyncio.Future[JobHandle] = asyncio.get_running_loop().create_future()
+
+        async def cancel_and_fail(order: Order, report: Report) -> None:
+            await (await started).cancel()
+            raise ContentRejected("no", provider="studio", billed=Billed.YES)
+
+        provider = FakeProvider(cancel_and_fail, is_paid=True)
+        async with new_worker(provider):
+            job = await start_job(client, request_)
+            started.set_result(job)
+            with pytest.raises(WorkflowFailureError):
+                await job.result()
+        assert [order.model for order in provider.orders] == ["studio-1"]
 
 
 class TestFallback:

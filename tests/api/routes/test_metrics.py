@@ -154,3 +154,12 @@ class TestLogLines:
         assert accepted["tenant"] == "default"
         assert unknown["request_id"] == refused.headers["X-Request-ID"]
         assert (unknown["job_id"], unknown["code"]) == ("img_0a", "job_not_found")
+
+    async def test_nobody_writes_lines_of_their_own(
+        self, api: Caller, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.handler.setFormatter(logs.formatter("text"))
+        with caplog.at_level(logging.INFO, "darkroom.api"):
+            await api.post("/jobs/img_0%0A2026-11-23 ERROR it burns/approve", {})
+        assert len(caplog.text.splitlines()) == 1
+        assert "img_0%0A" in caplog.text

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+
+from providers.http import retry_after
+
+IN_AN_HOUR = datetime.now(UTC) + timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"), [("7", 7.0), ("0.5", 0.5), ("-3", 0.0), ("soon", None), ("", None)]
+)
+def test_retry_after_is_seconds(value: str, seconds: float | None) -> None:
+    assert retry_after({"retry-after": value}) == seconds
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        format_datetime(IN_AN_HOUR, usegmt=True),
+        format_datetime(IN_AN_HOUR).replace("+0000", "-0000"),
+        format_datetime(IN_AN_HOUR).removesuffix(" +0000"),
+    ],
+)
+def test_or_a_date_of_utc_also_where_the_vendor_does_not_say_so(value: str) -> None:
+    seconds = retry_after({"retry-after": value})
+    assert seconds is not None
+    assert 0 < seconds <= 3600
