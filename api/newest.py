@@ -55,11 +55,11 @@ async def newest(
         first = _start_of(seen, before, count)
         part, token = await list_page(_within(where, first, end), 2 * count + 100, None)
         if token is None:
-            return _chosen(part, before, count)[0], True
+            return _chosen(part, before, count)
         seen += part
     first = _start_of(seen, before, count)
     whole = await _whole(list_page, _within(where, first, end))
-    return _chosen(whole, before, count)[0], True
+    return _chosen(whole, before, count)
 
 
 async def _whole(list_page: ListPage, query: str) -> list[WorkflowExecution]:
@@ -79,7 +79,7 @@ def _start_of(
 ) -> datetime | None:
     """Since when there are certainly enough, and one more that tells that the list goes on."""
     starts = sorted({each.id: each.start_time for each in _older(seen, before)}.values())
-    return starts[-min(count + 1, len(starts))] if starts else None
+    return starts[-count - 1] if len(starts) > count else None
 
 
 def _chosen(

@@ -83,9 +83,7 @@ def executions(total: int, shape: str) -> list[Execution]:
         }[shape]
 
     return [
-        Execution(
-            f"img_{number:05d}", at(0 if shape == "all at once" else number), closed(number)
-        )
+        Execution(f"img_{number:05d}", at(0 if shape == "all at once" else number), closed(number))
         for number in range(total)
     ]
 

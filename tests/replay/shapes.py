@@ -24,7 +24,7 @@ from domain.wishes import Wish
 from pipeline.planning import Planner
 from providers.base import Order, Report
 from tests.fakes import FakeProvider, Gate
-from tests.starting import BatchStarter, start_job
+from tests.starting import BatchStarter, JobHandle, start_job
 from tests.waiting import eventually
 from workflows.image_batch import ImageBatchWorkflow
 from workflows.image_job import ImageJobWorkflow
@@ -52,7 +52,7 @@ def _wish(quality: Quality) -> Wish:
 
 async def _awaits_review(client: Client, job_id: str) -> None:
     async def look() -> bool:
-        job = client.get_workflow_handle_for(ImageJobWorkflow.run, job_id)
+        job: JobHandle = client.get_workflow_handle(job_id)
         return (await job.query(ImageJobWorkflow.status)).awaits_review
 
     await eventually(look, "the draft awaits review")

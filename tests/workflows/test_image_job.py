@@ -272,7 +272,7 @@ class TestReview:
             revise = Revision(prompt="a lighthouse in fog", seed=11)
             await job.signal(ImageJobWorkflow.reject, Rejection(revise=revise))
             state = await job.result()
-            second = client.get_workflow_handle_for(ImageJobWorkflow.run, revision_id(job.id))
+            second: JobHandle = client.get_workflow_handle(revision_id(job.id))
             await state_when(second, JobStatus.COMPLETED)
         assert state.revision_job_id == revision_id(job.id)
         assert (provider.orders[1].spec.prompt, provider.orders[1].spec.seed) == (
