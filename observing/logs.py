@@ -71,8 +71,9 @@ def of_core(level: str) -> LoggingConfig:
 
 
 def secrets_in(environment: Mapping[str, str]) -> frozenset[str]:
-    """The values of variables whose names say that they are secret."""
-    named = (value for name, value in environment.items() if _SECRET_NAME.search(name))
+    """The values of variables whose names say that they are secret, each of several."""
+    values = (value for name, value in environment.items() if _SECRET_NAME.search(name))
+    named = (part for value in values for part in (value, *re.split(r"[\s,]+", value)))
     whole = {value for value in named if len(value) >= _SHORTEST_SECRET}
     return frozenset(whole | {value.removeprefix("whsec_") for value in whole})
 
