@@ -19,6 +19,7 @@ from observing import facts
 Format = Literal["text", "json"]
 MoreFacts = Callable[[], Mapping[str, str | None]]
 
+_WEBHOOK_SECRET = re.compile(r"whsec_[^\s,]+")
 _SECRET_NAME = re.compile(r"(KEYS?|TOKEN|SECRET|PASSWORD|HEADERS)(_DATA)?\Z")
 _SHORTEST_SECRET = 8
 _SERVERS_OWN = ("uvicorn", "uvicorn.access")
@@ -73,7 +74,8 @@ def of_core(level: str) -> LoggingConfig:
 def secrets_in(environment: Mapping[str, str]) -> frozenset[str]:
     """The values of variables whose names say that they are secret, each of several."""
     values = (value for name, value in environment.items() if _SECRET_NAME.search(name))
-    named = (part for value in values for part in (value, *re.split(r"[\s,]+", value)))
+    # Of webhooks' secrets there may be several in one.
+    named = (part for value in values for part in (value, *_WEBHOOK_SECRET.findall(value)))
     whole = {value for value in named if len(value) >= _SHORTEST_SECRET}
     return frozenset(whole | {value.removeprefix("whsec_") for value in whole})
 

@@ -79,6 +79,15 @@ class TestLists:
         await asyncio.gather(*(store.put(key, b"", "text/plain") for key in keys))
         assert await store.keys("many/") == keys
 
+    async def test_names_go_on_after_a_name_up_to_a_limit(self, store: ObjectStore) -> None:
+        for key in ("a/1", "a/2", "a/3", "a/4", "b/1"):
+            await store.put(key, b"", "text/plain")
+        assert await store.names_after("a/", "", 2) == ["1", "2"]
+        assert await store.names_after("a/", "2", 10) == ["3", "4"]
+        assert await store.names_after("a/", "25", 1) == ["3"]
+        assert await store.names_after("a/", "4", 10) == []
+        assert await store.names_after("none/", "", 10) == []
+
 
 class TestOpen:
     async def test_it_tells_what_a_browser_needs(self, store: ObjectStore) -> None:
@@ -148,6 +157,7 @@ class TestOutage:
             store.delete("records/a"),
             store.keys("records/"),
             store.folders("records/"),
+            store.names_after("records/", "", 10),
             store.check(),
             store.ensure_bucket(),
         ):
