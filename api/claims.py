@@ -51,7 +51,7 @@ class Claims:
         )
         card = card or await self._archived_job(job_id)
         if card is not None:
-            _check_same(request, card.once)
+            _same(request, card.once)
         return card
 
     async def batch(self, request: Repeatable, tenant: str) -> BatchRequest | None:
@@ -63,7 +63,7 @@ class Claims:
         )
         batch = batch or await self._archived_batch(batch_id)
         if batch is not None:
-            _check_same(request, batch.once)
+            _same(request, batch.once)
         return batch
 
     async def kept(self, request: Repeatable | None, tenant: str) -> Once | None:
@@ -74,9 +74,7 @@ class Claims:
             self._engine.card(request.claim_id(tenant), Held),
             self._check(request, request.job_id(tenant), request.batch_id(tenant)),
         )
-        if held is not None:
-            _check_same(request, held.once)
-        return held.once if held is not None else None
+        return _same(request, held.once) if held is not None else None
 
     async def keep(self, request: Repeatable | None, tenant: str, answer: Any = None) -> Any:
         """Claim the key for a request that starts neither, and keep its answer.
@@ -90,19 +88,18 @@ class Claims:
         if await self._engine.start_claim(claim_id, request.kept(answer=answer), tenant):
             return answer
         held = await self._first(claim_id, Held)
-        _check_same(request, held.once)
-        return held.once.answer if held.once is not None else answer
+        return _same(request, held.once).answer
 
     async def first_job(self, request: Repeatable, tenant: str) -> JobCard:
         """The card of the job that came first, when one was just found in the way."""
         card = await self._first(request.job_id(tenant), JobCard)
-        _check_same(request, card.once)
+        _same(request, card.once)
         return card
 
     async def first_batch(self, request: Repeatable, tenant: str) -> BatchRequest:
         """The batch that came first, when one was just found in the way."""
         batch = await self._first(request.batch_id(tenant), BatchRequest)
-        _check_same(request, batch.once)
+        _same(request, batch.once)
         return batch
 
     async def _first(self, workflow_id: str, kind: type[M]) -> M:
@@ -122,7 +119,7 @@ class Claims:
         held = await asyncio.gather(*(self._engine.card(other, Held) for other in others))
         for each in held:
             if each is not None:
-                _check_same(request, each.once)
+                _same(request, each.once)
 
     async def _archived_job(self, job_id: str) -> JobCard | None:
         try:
@@ -139,8 +136,10 @@ class Claims:
         return record.request if record is not None else None
 
 
-def _check_same(request: Repeatable, first: Once | None) -> None:
+def _same(request: Repeatable, first: Once | None) -> Once:
+    """What is kept of the first request; raises `IdempotencyKeyReused` if that was another."""
     if first is None or first.fingerprint != request.fingerprint:
         raise IdempotencyKeyReused(
             f"This {HEADER} was sent with another request before; a new request needs a new key."
         )
+    return first

@@ -11,7 +11,7 @@ from api.auth import Caller
 from api.cursors import cursor_of, place_of
 from api.engine_room import EngineRoom, NotKnown
 from api.filters import is_asked_for, listing_filter
-from api.newest import Place, newest
+from api.newest import Finder, Place
 from api.page_answers import listed_job
 from api.pages import JobQuery, JobsAnswer
 from api.reading import Reader
@@ -37,7 +37,7 @@ class Listing:
     """
 
     def __init__(self, engine: EngineRoom, reader: Reader, records: Records) -> None:
-        self._engine = engine
+        self._finder = Finder(engine.list_page)
         self._reader = reader
         self._records = records
         self._glances = asyncio.Semaphore(_GLANCES_AT_ONCE)
@@ -62,7 +62,7 @@ class Listing:
         found: list[JobSnapshot] = []
         for _ in range(_ROUNDS):
             missing = query.limit - len(found)
-            executions, goes_on = await newest(self._engine.list_page, where, place, missing)
+            executions, goes_on = await self._finder.newest(where, place, missing)
             jobs = await self._told(executions)
             found += [job for job in jobs if is_asked_for(job, query, tenant)]
             place = Place.of(executions[-1]) if executions else place

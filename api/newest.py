@@ -7,6 +7,7 @@ the span can begin. The order of the engine makes this quick; it is right with a
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 
@@ -19,6 +20,7 @@ Part = tuple[list[WorkflowExecution], bytes | None]
 ListPage = Callable[[str, int, bytes | None], Awaitable[Part]]
 """A page of a list filter's finds, by its size and the token that the page before gave."""
 
+_KEPT = 1_000
 _SPARE = 16
 _NARROWINGS = 4
 _LONG_PAGE = 500
@@ -38,6 +40,46 @@ class Place(BaseModel):
 
     def __lt__(self, other: Place) -> bool:
         return (self.at, self.id) < (other.at, other.id)
+
+
+class Finder:
+    """Remembers how far back the first pages of lists went, for who asks for one again."""
+
+    def __init__(self, list_page: ListPage) -> None:
+        self._list_page = list_page
+        self._went_to: OrderedDict[tuple[str, int], datetime] = OrderedDict()
+
+    async def newest(
+        self, where: str, before: Place | None, count: int
+    ) -> tuple[list[WorkflowExecution], bool]:
+        """The newest executions before a place, in order, and whether there are older ones."""
+        if before is not None:
+            return await newest(self._list_page, where, before, count)
+        again = await self._again(where, count)
+        if again is not None:
+            return again, True
+        found, goes_on = await newest(self._list_page, where, None, count)
+        if goes_on:
+            self._remember(where, count, found)
+        return found, goes_on
+
+    async def _again(self, where: str, count: int) -> list[WorkflowExecution] | None:
+        """Usually there is little more than there was; None where that does not help."""
+        first = self._went_to.get((where, count))
+        if first is None:
+            return None
+        part, token = await self._list_page(_within(where, first, None), 2 * count, None)
+        if token is not None or len(part) < count:
+            return None
+        found, _ = _chosen(part, None, count)
+        self._remember(where, count, found)
+        return found
+
+    def _remember(self, where: str, count: int, found: list[WorkflowExecution]) -> None:
+        self._went_to[where, count] = found[-1].start_time
+        self._went_to.move_to_end((where, count))
+        while len(self._went_to) > _KEPT:
+            self._went_to.popitem(last=False)
 
 
 async def newest(

@@ -15,6 +15,7 @@ from statistics import mean, median
 from bench import floor_api, naive, wire
 from bench.calls import settled_calls
 from bench.history import history_size
+from bench.listing import measure_lists
 from bench.load import Door, Flight, closed_count, fly, one_at_a_time, poll, until_closed
 from bench.picture import Size, picture_costs
 from bench.prompts import PLAIN_PROMPT, PLAIN_SEED, prompt
@@ -42,10 +43,11 @@ class Scale:
     poll_seconds: float
     batches: tuple[int, ...]
     pictures: int
+    listed: tuple[int, int]
 
 
-FULL = Scale(600, 3, 40, 5.0, (20, 100), 40)
-QUICK = Scale(200, 1, 10, 2.0, (20,), 10)
+FULL = Scale(600, 3, 40, 5.0, (20, 100), 40, (100, 10_000))
+QUICK = Scale(200, 1, 10, 2.0, (20,), 10, (100, 2_000))
 
 
 def studio_door(stack: Stack, size: Size = SMALL) -> Door:
@@ -287,6 +289,11 @@ async def picture(stack: Stack, report: Report, scale: Scale) -> None:
         report.show(section)
 
 
+async def lists(stack: Stack, report: Report, scale: Scale) -> None:
+    """Pages of many jobs beside pages of few; the last, since it leaves thousands behind."""
+    await measure_lists(stack, report, scale.listed)
+
+
 Measure = Callable[[Stack, Report, Scale], Awaitable[None]]
 
 MEASURES: dict[str, Measure] = {
@@ -298,6 +305,7 @@ MEASURES: dict[str, Measure] = {
     "history": history,
     "calls": calls,
     "drafts": flight_of_drafts,
+    "list": lists,
 }
 
 

@@ -24,6 +24,8 @@ from cli.home import claimed, prepare_home
 from cli.supervisor import Child, NotReadyError, ReadyCheck, Supervisor
 from cli.up import CODE_ROOT, Plan, compose
 from settings import Settings
+from storage import objects
+from storage.objects import ObjectStore
 
 _PATIENCE_SECONDS = 120.0
 """For each to start, on a machine that does other things too."""
@@ -35,6 +37,7 @@ class Stack:
     """Where everything listens, a client of the engine, and who uses how much CPU."""
 
     client: Client
+    store: ObjectStore
     cpu: CpuMeter
     api_port: int
     floor_port: int
@@ -73,7 +76,14 @@ async def running_stack() -> AsyncIterator[Stack]:
                 data_converter=pydantic_data_converter,
             )
             cpu = CpuMeter({child.name: child.argv for child in children})
-            yield Stack(client, cpu, ports[0], ports[5], ports[6], ports[4])
+            yield Stack(client, _store(settings, plan), cpu, ports[0], ports[5], ports[6], ports[4])
+
+
+def _store(settings: Settings, plan: Plan) -> ObjectStore:
+    """The services' own, by the credentials that they are given."""
+    given = plan.services[0].env or {}
+    os.environ |= {name: value for name, value in given.items() if name.startswith("AWS_")}
+    return objects.connect(given["DARKROOM_S3_ENDPOINT"], settings.s3_bucket)
 
 
 def _extras(plan: Plan, floor_port: int, naive_port: int) -> list[Child]:

@@ -16,12 +16,12 @@ class Scope(StrEnum):
     """What a key may do."""
 
     GENERATE = "generate"
-    """Start images, cancel and retry them."""
+    """Start images, cancel and retry them, and have webhooks delivered again."""
     REVIEW = "review"
     """Approve and reject."""
     READ = "read"
     ADMIN = "admin"
-    """All of these, and set up webhooks."""
+    """All of these, the metrics, and the budgets that tenants share."""
 
 
 Tenant = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]

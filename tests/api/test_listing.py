@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from temporalio.client import Client
 
@@ -18,6 +21,7 @@ from tests.conftest import WorkerFactory
 from tests.fakes import FakeProvider, Gate
 from tests.waiting import eventually
 
+DOCUMENTED = Path(__file__).parents[2] / "docs" / "listing.md"
 ODD_NAMES = [
     "it's",
     'say "hi"',
@@ -118,6 +122,18 @@ class TestPaging:
         await once_listed(api, 5)
         cursor = (await page(api, limit=1))["next_cursor"]
         assert await listed(api, limit=200, cursor=cursor) == created[3::-1]
+
+    async def test_the_documented_walk_finds_every_job(self, api: Caller) -> None:
+        created = [await api.create(blog_id="post-42") for _ in range(5)]
+        await once_listed(api, 5)
+        [snippet] = re.findall(r"```python\n(.*?)```", DOCUMENTED.read_text(), re.DOTALL)
+        told: Json = {}
+        exec(snippet, told)
+        with httpx.Client(base_url=api.http.base_url, trust_env=False) as http:
+            jobs = await asyncio.to_thread(
+                lambda: list(told["every_job"](http, blog_id="post-42", limit=2))
+            )
+        assert [job["job_id"] for job in jobs] == created[::-1]
 
 
 class TestFilters:

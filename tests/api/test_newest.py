@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 from temporalio.client import WorkflowExecution, WorkflowExecutionStatus
 
-from api.newest import Part, Place, newest
+from api.newest import Finder, Part, Place, newest
 
 BEGAN = datetime(2026, 11, 23, tzinfo=UTC)
 COMPLETED = WorkflowExecutionStatus.COMPLETED
@@ -36,12 +36,16 @@ class Engine:
     """Lists as Temporal does: what runs first, then what closed last."""
 
     def __init__(self, executions: list[Execution]) -> None:
+        self.executions: list[Execution] = []
+        self.rows: list[int] = []
+        self.add(*executions)
+
+    def add(self, *executions: Execution) -> None:
         self.executions = sorted(
-            executions,
+            [*self.executions, *executions],
             key=lambda each: (each.close_time or FAR_LATER, each.start_time),
             reverse=True,
         )
-        self.rows: list[int] = []
 
     async def list_page(self, query: str, size: int, token: bytes | None) -> Part:
         first, end = (_moment(query, sign) for sign in (">=", "<"))
@@ -120,6 +124,34 @@ async def test_a_page_of_ten_thousand_is_a_few_looks_at_little(shape: str) -> No
         assert (len(page), goes_on) == (50, True)
         assert len(engine.rows) <= 3
         assert sum(engine.rows) < 200
+
+
+async def test_the_first_page_is_one_look_when_it_is_asked_for_again() -> None:
+    engine = Engine(executions(1000, "one in ten awaits review"))
+    finder = Finder(engine.list_page)
+    first, goes_on = await finder.newest("x", None, 50)
+    engine.rows.clear()
+    assert await finder.newest("x", None, 50) == (first, goes_on)
+    assert engine.rows == [50]
+    engine.add(*(Execution(f"img_1{number:04d}", at(1000 + number), None) for number in range(20)))
+    newer, _ = await finder.newest("x", None, 50)
+    assert newer[20:] == first[:30]
+    assert engine.rows == [50, 70]
+
+
+@pytest.mark.parametrize("more", [51, 5000])
+async def test_the_first_page_is_right_whatever_came_or_went_since(more: int) -> None:
+    engine = Engine(executions(100, "in turn"))
+    finder = Finder(engine.list_page)
+    await finder.newest("x", None, 50)
+    engine.add(
+        *(Execution(f"img_1{number:04d}", at(1000 + number), None) for number in range(more))
+    )
+    assert (await finder.newest("x", None, 50))[0][0].id == f"img_1{more - 1:04d}"
+    gone = {each.id for each in engine.executions} - {"img_00003", "img_00002"}
+    engine.executions = [each for each in engine.executions if each.id not in gone]
+    left, goes_on = await finder.newest("x", None, 50)
+    assert ([each.id for each in left], goes_on) == (["img_00003", "img_00002"], False)
 
 
 async def test_what_starts_or_closes_while_somebody_pages_moves_nothing() -> None:

@@ -4,7 +4,7 @@ import asyncio
 import json
 
 import pytest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowFailureError
 
 from domain.errors import RequestRejected
 from domain.ids import final_id
@@ -39,11 +39,12 @@ def moody() -> Moody:
     return Moody()
 
 
-async def failed(api: Caller, **image: object) -> Json:
-    """A job that has failed."""
-    job = await api.ended(await api.create(**image))
-    assert job["status"] == "failed", job
-    return job
+async def failed(api: Caller, client: Client, **image: object) -> Json:
+    """A job that has failed, and whose workflow is closed."""
+    job_id = await api.create(**image)
+    with pytest.raises(WorkflowFailureError):
+        await client.get_workflow_handle(job_id).result()
+    return await api.job_once(job_id, lambda job: job["status"] == "failed", "the job has failed")
 
 
 async def retried(api: Caller, job_id: str) -> Json:
@@ -54,10 +55,12 @@ async def retried(api: Caller, job_id: str) -> Json:
 
 class TestRetry:
     async def test_a_failed_job_is_made_as_a_new_one_linked_both_ways(
-        self, api: Caller, new_worker: WorkerFactory, moody: Moody
+        self, api: Caller, new_worker: WorkerFactory, moody: Moody, client: Client
     ) -> None:
         async with new_worker(FakeProvider(moody)) as provider:
-            before = await failed(api, seed=7, tags=["hero"], blog_id="post-1", quality="high")
+            before = await failed(
+                api, client, seed=7, tags=["hero"], blog_id="post-1", quality="high"
+            )
             moody.refuses = False
             answer = await retried(api, before["job_id"])
             after = await api.completed(answer["job_id"])
@@ -75,10 +78,15 @@ class TestRetry:
         assert first.spec == second.spec
 
     async def test_its_files_lie_elsewhere(
-        self, api: Caller, store: ObjectStore, new_worker: WorkerFactory, moody: Moody
+        self,
+        api: Caller,
+        store: ObjectStore,
+        new_worker: WorkerFactory,
+        moody: Moody,
+        client: Client,
     ) -> None:
         async with new_worker(FakeProvider(moody)):
-            before = await failed(api)
+            before = await failed(api, client)
             moody.refuses = False
             after = await api.completed((await retried(api, before["job_id"]))["job_id"])
         tokens = [
@@ -94,7 +102,7 @@ class TestRetry:
         self, serve: Serve, client: Client, new_worker: WorkerFactory, moody: Moody
     ) -> None:
         async with serve() as one, serve() as two, new_worker(FakeProvider(moody)) as provider:
-            job = await failed(one)
+            job = await failed(one, client)
             moody.refuses = False
             answers = await asyncio.gather(
                 *(retried(api, job["job_id"]) for api in (one, two) * 10)
@@ -105,10 +113,10 @@ class TestRetry:
         assert len(provider.orders) == 2
 
     async def test_a_retry_that_fails_can_be_retried_itself(
-        self, api: Caller, new_worker: WorkerFactory, moody: Moody
+        self, api: Caller, new_worker: WorkerFactory, moody: Moody, client: Client
     ) -> None:
         async with new_worker(FakeProvider(moody)):
-            first = await failed(api)
+            first = await failed(api, client)
             second = await api.ended((await retried(api, first["job_id"]))["job_id"])
             moody.refuses = False
             again = await retried(api, first["job_id"])
@@ -135,7 +143,7 @@ class TestRetry:
         problem(await door.post("/jobs/img_0f/retry"), 404, "job_not_found")
 
     async def test_another_tenants_job_is_not_found(
-        self, serve: Serve, new_worker: WorkerFactory, moody: Moody
+        self, serve: Serve, new_worker: WorkerFactory, moody: Moody, client: Client
     ) -> None:
         keys = (key("ours", tenant="ours"), key("theirs", tenant="theirs"))
         async with (
@@ -144,7 +152,7 @@ class TestRetry:
             with_key(api, "theirs") as theirs,
             new_worker(FakeProvider(moody)),
         ):
-            job = await failed(ours)
+            job = await failed(ours, client)
             refused = await theirs.post(f"/jobs/{job['job_id']}/retry")
             moody.refuses = False
             answer = await retried(ours, job["job_id"])
@@ -179,7 +187,7 @@ class TestRetry:
         self, serve: Serve, client: Client, new_worker: WorkerFactory, moody: Moody
     ) -> None:
         async with serve() as api, new_worker(FakeProvider(moody)):
-            job = await failed(api)
+            job = await failed(api, client)
             assert (await api.post("/quote", {"prompt": "a boat"})).status_code == 200
             config = api.app.state.services.settings.config
             config.write_text(SHUT_DOWN)
@@ -188,10 +196,15 @@ class TestRetry:
         problem(answer, 422, "model_shut_down")
 
     async def test_a_job_is_retried_after_the_engine_forgot_it(
-        self, api: Caller, forgetful: Forgetful, new_worker: WorkerFactory, moody: Moody
+        self,
+        api: Caller,
+        forgetful: Forgetful,
+        new_worker: WorkerFactory,
+        moody: Moody,
+        client: Client,
     ) -> None:
         async with new_worker(FakeProvider(moody)):
-            before = await failed(api)
+            before = await failed(api, client)
         async with forgetful() as other:
             answer = await retried(other, before["job_id"])
             linked = await other.job_once(
@@ -200,10 +213,10 @@ class TestRetry:
         assert linked["retry_job_id"] == answer["job_id"]
 
     async def test_a_retried_draft_awaits_review_and_has_a_final_of_its_own(
-        self, api: Caller, new_worker: WorkerFactory, moody: Moody
+        self, api: Caller, new_worker: WorkerFactory, moody: Moody, client: Client
     ) -> None:
         async with new_worker(FakeProvider(moody)):
-            before = await failed(api, quality="draft")
+            before = await failed(api, client, quality="draft")
             moody.refuses = False
             draft = await api.completed((await retried(api, before["job_id"]))["job_id"])
             await api.post(f"/jobs/{draft['job_id']}/approve")
@@ -263,7 +276,7 @@ class TestWithAKey:
         self, api: Caller, client: Client, new_worker: WorkerFactory, moody: Moody
     ) -> None:
         async with new_worker(FakeProvider(moody)):
-            one, two = await failed(api), await failed(api)
+            one, two = await failed(api, client), await failed(api, client)
             used = new_key()
             first = await send(api, f"/jobs/{one['job_id']}/retry", None, used)
             again = await send(api, f"/jobs/{one['job_id']}/retry", None, used)
