@@ -214,8 +214,11 @@ class EngineRoom:
     ) -> tuple[list[WorkflowExecution], bytes | None]:
         """A page of a list, and what gives the next one; the order is the engine's own."""
         listed = self.client.list_workflows(query, page_size=size, next_page_token=token)
-        async with self._lists:
+        await self._bounded(self._lists.acquire())
+        try:
             await self._bounded(listed.fetch_next_page())
+        finally:
+            self._lists.release()
         return list(listed.current_page or []), listed.next_page_token or None
 
     async def median_seconds(self, recipe: str, sample: int) -> float | None:
