@@ -28,17 +28,13 @@ def place_of(cursor: str, question: str, kind: type[P]) -> P:
     """
     try:
         data = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-    except ValueError:
-        raise _stranger() from None
-    told = data[_CHECK_BYTES:]
-    if data[:_CHECK_BYTES] != _check(told, question):
-        raise _stranger()
-    return kind.model_validate_json(told)
-
-
-def _stranger() -> InvalidRequest:
-    message = "is not one that was answered to this question"
-    return InvalidRequest(f"The cursor {message}.", [("cursor", message)])
+        told = data[_CHECK_BYTES:]
+        if data[:_CHECK_BYTES] != _check(told, question):
+            raise ValueError("made for another question, or not by us")
+        return kind.model_validate_json(told)
+    except ValueError as error:
+        message = "is not one that was answered to this question"
+        raise InvalidRequest(f"The cursor {message}.", [("cursor", message)]) from error
 
 
 def _check(told: bytes, question: str) -> bytes:

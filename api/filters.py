@@ -30,7 +30,7 @@ _BY_STATUS = {
     JobStatus.PROCESSING: f"{_UNTOLD} AND {_RUNNING}",
     JobStatus.COMPLETED: f"{names.STATUS.name} = '{JobStatus.COMPLETED}'",
     # Somebody stopped it in the engine before it could say how it ended.
-    JobStatus.FAILED: (f"({names.STATUS.name} = '{JobStatus.FAILED}' OR ({_UNTOLD} AND {CLOSED}))"),
+    JobStatus.FAILED: f"({names.STATUS.name} = '{JobStatus.FAILED}' OR ({_UNTOLD} AND {CLOSED}))",
 }
 _AWAITING = f"{names.REVIEW.name} = '{ReviewState.AWAITING}'"
 _BY_REVIEW = {

@@ -11,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
 
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 from temporalio.client import WorkflowExecution, WorkflowExecutionStatus
 
 from api.filters import CLOSED, started_between
@@ -30,7 +30,7 @@ _INSTANT = timedelta(microseconds=1)
 class Place(BaseModel):
     """Where an execution stands: its start, and its id among those of that instant."""
 
-    at: datetime
+    at: AwareDatetime
     id: str
 
     @classmethod

@@ -24,6 +24,7 @@ def test_retry_after_is_seconds(value: str, seconds: float | None) -> None:
         format_datetime(IN_AN_HOUR).replace("+0000", "-0000"),
         format_datetime(IN_AN_HOUR).removesuffix(" +0000"),
     ],
+    ids=["gmt", "no-zone", "none"],
 )
 def test_or_a_date_of_utc_also_where_the_vendor_does_not_say_so(value: str) -> None:
     seconds = retry_after({"retry-after": value})
