@@ -43,13 +43,16 @@ def test_the_command_in_the_banner_makes_a_draft_of_the_asked_ratio(
 
 def test_the_commands_of_the_readme_lead_to_a_final(stack: Stack, watch: Watch) -> None:
     blocks = re.findall(r"```sh\n(.*?)```", README.read_text(), re.DOTALL)
-    create, decide = [block for block in blocks if "curl" in block]
+    create, decide, ask = [block for block in blocks if "curl" in block]
     [job] = answers_to(stack, create)
     watch.until_ended([job["job_id"]])
     polled, approved, final = answers_to(stack, re.sub(r"JOB=\S+", f"JOB={job['job_id']}", decide))
     assert polled["review"]["state"] == "awaiting"
     assert approved["final_job_id"] == final["job_id"]
     assert_completed(stack, watch.until_ended([final["job_id"]]))
+    quote, costs = answers_to(stack, ask)
+    assert quote["total"]["images"] == 1
+    assert costs["group_by"] == ["provider"]
 
 
 def answers_to(stack: Stack, commands: str) -> list[Json]:
