@@ -17,6 +17,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from domain.errors import StorageUnavailable
 from domain.jobs import Attempt, PaidCall, Progress
 from domain.renders import RenderOrder
+from domain.waiting import backoff
 
 T = TypeVar("T")
 
@@ -80,10 +81,10 @@ class Beat:
     async def _until_acknowledged(self, *, may_wait: bool) -> None:
         # First, so that no older heartbeat is on its way when the acknowledged one is.
         self.send()
-        pause = BEAT_SECONDS
-        while not await self._acknowledged(may_wait):
+        for pause in backoff(BEAT_SECONDS, _LONGEST_PAUSE_SECONDS):
+            if await self._acknowledged(may_wait):
+                return
             await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     async def _acknowledged(self, may_wait: bool) -> bool:
         token = activity.info().task_token

@@ -22,6 +22,7 @@ from domain.errors import (
 )
 from domain.jobs import Outcome
 from domain.renders import Rendered, RenderOrder
+from domain.waiting import backoff
 from pipeline.rendering import Renderer, attempt_of
 
 OnUnknownOutcome = Literal["retry", "fail"]
@@ -84,7 +85,7 @@ class RenderActivities:
         The engine's retries are not for that: between two of them nobody hears of a cancel, and
         after a cancel there is none.
         """
-        pause = _FIRST_PAUSE_SECONDS
+        pauses = backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
         while True:
             tried_at, known = datetime.now(UTC), len(beat.attempts)
             try:
@@ -95,8 +96,8 @@ class RenderActivities:
                 beat.send()
                 if beat.call is None or not failure.retryable:
                     raise
-                await asyncio.sleep(min(failure.retry_after_seconds or pause, _PATIENCE_SECONDS))
-            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+                pause = failure.retry_after_seconds or next(pauses)
+                await asyncio.sleep(min(pause, _PATIENCE_SECONDS))
 
     async def _try(self, order: RenderOrder, beat: Beat) -> Rendered:
         try:

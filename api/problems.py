@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Any
 
@@ -67,6 +69,16 @@ def answer(error: DarkroomError) -> JSONResponse:
         headers=headers,
         media_type=MEDIA_TYPE,
     )
+
+
+@contextmanager
+def refused_as_of(index: int) -> Iterator[None]:
+    """Name the fields of a refusal as those of a batch's image; `index` counts from 0."""
+    try:
+        yield
+    except InvalidRequest as refused:
+        refused.errors = [(f"images.{index}.{field}", said) for field, said in refused.errors]
+        raise
 
 
 def declare(*kinds: type[DarkroomError]) -> dict[int | str, dict[str, Any]]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from api.answers import final_answer, stand_in_message
 from api.auth import Caller
 from api.claims import Claims
 from api.estimates import Estimates
 from api.once import Repeatable
+from api.problems import refused_as_of
 from api.schemas import (
     BatchRequestBody,
     FinalAnswer,
@@ -17,10 +16,9 @@ from api.schemas import (
     QuotedImage,
     QuotedTotal,
 )
-from domain.budgets import micro_usd, usd
 from domain.errors import InvalidRequest
 from domain.jobs import JobRequest
-from domain.renders import SuccessorOrder
+from domain.renders import total_usd
 from pipeline.planning import Planner
 
 
@@ -60,11 +58,8 @@ class Quotes:
         """The price of what `batch-generate` would make, first as drafts where it says so."""
         requests = []
         for index, image in enumerate(body.images):
-            try:
+            with refused_as_of(index):
                 requests.append(self._planner.batch_item(image.wish(), body.workflow))
-            except InvalidRequest as refused:
-                refused.errors = [(f"images.{index}.{f}", m) for f, m in refused.errors]
-                raise
         at_once = body.max_concurrency or self._batch_concurrency
         return self._quote(requests, -(-len(requests) // at_once))
 
@@ -75,8 +70,8 @@ class Quotes:
             images=images,
             total=QuotedTotal(
                 images=sum(image.num_images for image in images),
-                price_usd=_total(image.price_usd for image in images),
-                finals_price_usd=_total(finals) if finals else None,
+                price_usd=total_usd(image.price_usd for image in images),
+                finals_price_usd=total_usd(finals) if finals else None,
                 expected_seconds=self._seconds(requests[0], rounds),
             ),
         )
@@ -92,7 +87,7 @@ class Quotes:
             height=target.height_px or spec.height_px,
             num_images=spec.num_images,
             price_per_image_usd=target.price_usd,
-            price_usd=_total([target.price_usd] * spec.num_images),
+            price_usd=total_usd([target.price_usd] * spec.num_images),
             expected_seconds=self._seconds(request, 1),
             is_draft=request.is_draft,
             message=stand_in_message(request.stand_in_for),
@@ -105,27 +100,12 @@ class Quotes:
         if not request.is_draft:
             return None, []
         target = request.targets[0]
-        draft = SuccessorOrder(
-            job_id="img_0",
-            asset_token=request.asset_token,
-            seed=request.spec.seed,
-            request=request,
-            provider=target.provider,
-            model=target.model,
-        )
         try:
-            return final_answer(self._planner.offer(draft)), []
+            offer = self._planner.offer(request, target.provider, target.model)
+            return final_answer(offer), []
         except InvalidRequest as refused:
             return None, [f"The draft will have no final: {refused.message}"]
 
     def _seconds(self, request: JobRequest, rounds: int) -> int:
         by_catalogue = request.targets[0].expected_seconds
         return self._estimates.whole_seconds(request.recipe, by_catalogue, rounds)
-
-
-def _total(prices: Iterable[float | None]) -> float | None:
-    """The sum, to the millionth; None as soon as one is unknown."""
-    known = list(prices)
-    if None in known:
-        return None
-    return usd(sum(micro_usd(price) for price in known if price is not None))

@@ -20,6 +20,7 @@ from api.claims import Claims
 from api.engine_room import EngineRoom
 from api.estimates import Estimates
 from api.once import Repeatable, promised
+from api.problems import refused_as_of
 from api.reading import Reader
 from api.schemas import BatchRequestBody, ImageRequest
 from api.snapshots import JobSnapshot
@@ -28,7 +29,6 @@ from domain.errors import (
     BudgetSpent,
     DeadlineExceeded,
     EngineAway,
-    InvalidRequest,
     JobFailure,
     QueueUnavailable,
     StorageUnavailable,
@@ -135,16 +135,13 @@ class Submissions:
         blog_id, blog_job_id = body.blog_id or blog_id, body.blog_job_id or blog_job_id
         requests = []
         for index, image in enumerate(body.images):
-            try:
+            with refused_as_of(index):
                 self._check_webhook(image.webhook_url, caller.tenant)
                 wish = image.wish(
                     blog_id=blog_id, blog_job_id=blog_job_id, **body.webhook_of(image)
                 )
                 planned = _of(caller, self._planner.batch_item(wish, body.workflow))
                 requests.append(self._subscriptions.attached(planned, context.base_url.get()))
-            except InvalidRequest as refused:
-                refused.errors = [(f"images.{index}.{f}", m) for f, m in refused.errors]
-                raise
         await self._budgets.admit(requests)
         manifest = [request.model_copy(update={"batch_id": batch_id}) for request in requests]
         first = manifest[0]

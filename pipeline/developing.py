@@ -15,7 +15,7 @@ from domain.jobs import (
     JobState,
     Variant,
 )
-from domain.renders import DevelopOrder, Original, SuccessorOrder
+from domain.renders import DevelopOrder, Original
 from domain.reviews import FinalOffer
 from imaging.develop import CONTENT_TYPES, develop_original
 from pipeline.planning import Planner
@@ -71,17 +71,9 @@ class Developer:
         """The final of a draft; None where the catalogue has none for it any more."""
         if not order.request.is_draft:
             return None
-        draft = SuccessorOrder(
-            job_id=order.job_id,
-            asset_token=order.request.asset_token,
-            seed=order.request.spec.seed,
-            request=order.request,
-            provider=order.rendered.provider,
-            model=order.rendered.model,
-            drawn_seed=order.rendered.originals[0].seed,
-        )
+        rendered = order.rendered
         try:
-            return self._planner.offer(draft)
+            return self._planner.offer(order.request, rendered.provider, rendered.model)
         except Refusal:
             return None
 

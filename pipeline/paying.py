@@ -18,6 +18,7 @@ from domain.errors import (
 )
 from domain.jobs import Attempt, CostBasis, PaidCall
 from domain.renders import Original, RenderOrder, basis_of, total_usd
+from domain.waiting import backoff
 from pipeline.spending import Purse
 from storage.ledger import Ledger
 
@@ -232,10 +233,9 @@ class Cashier:
 
 async def until_stored(write: Callable[[], Awaitable[None]]) -> None:
     """Write what must not be lost: held until the store takes it."""
-    pause = _FIRST_PAUSE_SECONDS
+    pauses = backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
     while True:
         try:
             return await write()
         except StorageUnavailable:
-            await asyncio.sleep(pause)
-        pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            await asyncio.sleep(next(pauses))

@@ -95,9 +95,20 @@ class Planner:
             }
         )
 
-    def offer(self, draft: SuccessorOrder) -> FinalOffer:
-        """What approving a draft starts where the editor wishes nothing else."""
-        request = self.final(draft, None)
+    def offer(self, draft: JobRequest, provider: str, model: str) -> FinalOffer:
+        """What approving a draft starts where the editor wishes nothing else.
+
+        `provider` and `model` draw it, which after a fallback are not the first choice.
+        """
+        drawn = SuccessorOrder(
+            job_id="",
+            asset_token=draft.asset_token,
+            seed=draft.spec.seed,
+            request=draft,
+            provider=provider,
+            model=model,
+        )
+        request = self.final(drawn, None)
         target, spec = request.targets[0], request.spec
         return FinalOffer(
             provider=target.provider,

@@ -34,7 +34,7 @@ from domain.errors import (
 )
 from providers.base import Call, Order, Picture, Provider, Reference, Report
 from providers.graphs import Graph, GraphError, Scalar, filled, placeholders, read_graph, steps_of
-from providers.http import CONNECT_SECONDS, MAX_PICTURE_BYTES, VendorHttp
+from providers.http import CONNECT_SECONDS, MAX_PICTURE_BYTES, VendorHttp, pauses
 from providers.models import Model
 from providers.prompting import prompt_for
 from providers.registry import Connection
@@ -43,8 +43,7 @@ _ADDRESS = "http://127.0.0.1:8188"
 _GRAPHS = Path(__file__).with_name("comfyui_graphs")
 _UPLOADS = "darkroom"
 """The folder among ComfyUI's inputs where references go."""
-_FIRST_PAUSE_SECONDS = 0.5
-_LONGEST_PAUSE_SECONDS = 3.0
+_POLL_SECONDS = 0.5
 _CLOSE_SECONDS = 1.0
 _STRENGTHS = {"draft_strength": 0.35, "reference_strength": 0.7}
 """How far a picture may depart from the draft, or from another reference, 0 to 1."""
@@ -68,7 +67,7 @@ class ComfyUI(Provider):
         self._headers = {"authorization": f"Bearer {key}"} if key else {}
         self._models = connection.entry.models
         self._options = connection.entry.options
-        self._first_pause = float(self._options.get("poll_seconds", _FIRST_PAUSE_SECONDS))
+        self._poll_seconds = float(self._options.get("poll_seconds", _POLL_SECONDS))
         self._http = VendorHttp(self.name, self._address, self._headers, (key,) if key else ())
         self._absent = f"There is no ComfyUI at the address of {self.name}."
         self._called_off: set[str] = set()
@@ -181,11 +180,10 @@ class ComfyUI(Provider):
 
     async def _end_of(self, watch: _Watch) -> dict[str, Any]:
         """A prompt's entry in the history, once it is there."""
-        pause = self._first_pause
+        waits = pauses(self._poll_seconds)
         try:
             while True:
-                await watch.ended(pause)
-                pause = max(pause, min(1.5 * pause, _LONGEST_PAUSE_SECONDS))
+                await watch.ended(next(waits))
                 entry = await self._entry(watch.prompt_id)
                 if entry is not None:
                     return entry

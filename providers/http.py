@@ -26,6 +26,7 @@ from domain.errors import (
     ProviderUnavailable,
     RequestRejected,
 )
+from domain.waiting import backoff
 
 ANSWER_SECONDS = 600.0
 """The slowest vendor answers of all: a large picture in one synchronous call."""
@@ -202,10 +203,7 @@ def _transport_error(error: BaseException) -> BaseException:
 
 def pauses(first_seconds: float) -> Iterator[float]:
     """How long to wait between polls, for ever: longer each time, up to five times the first."""
-    pause = first_seconds
-    while True:
-        yield pause
-        pause = min(1.5 * pause, 5 * first_seconds)
+    return backoff(first_seconds, 5 * first_seconds, 1.5)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

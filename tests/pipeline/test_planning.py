@@ -325,7 +325,7 @@ class TestFinal:
 
     def test_its_offer_is_what_approving_starts(self) -> None:
         request = planner().job(Wish(prompt="sea", quality=Quality.DRAFT, provider="referring"))
-        offer = planner().offer(draft_of(request))
+        offer = planner().offer(request, "referring", "lead")
         assert (offer.provider, offer.model, offer.price_usd) == ("referring", "oil", 0.2)
         assert (offer.quality, offer.width_px, offer.height_px) == (Quality.HIGH, 1536, 1536)
 
