@@ -96,6 +96,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         summary="Durable image generation with editorial approval",
         description=_DESCRIPTION,
         lifespan=lifespan,
+        generate_unique_id_function=lambda route: route.name,
         telemetry=_telemetry(is_traced=tracing is not None),
     )
     problems.install(app)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Literal
 
 from api.engine_room import EngineRoom
 from api.schemas import Health, PartHealth
@@ -24,8 +25,8 @@ class HealthCheck:
         """The health of each part; never raises, and takes two seconds at most."""
         engine, store = await asyncio.gather(self._engine_and_workers(), self._store_part())
         parts = [*engine, store]
-        healthy = all(part.state == "ok" for part in parts)
-        return Health(status="healthy" if healthy else "degraded", version=VERSION, parts=parts)
+        is_whole = all(part.state == "ok" for part in parts)
+        return Health(status="healthy" if is_whole else "degraded", version=VERSION, parts=parts)
 
     async def _engine_and_workers(self) -> list[PartHealth]:
         try:
@@ -42,5 +43,5 @@ class HealthCheck:
         return _part("store")
 
 
-def _part(name: str, wrong: str | None = None) -> PartHealth:
+def _part(name: Literal["engine", "worker", "store"], wrong: str | None = None) -> PartHealth:
     return PartHealth(name=name, state="down" if wrong else "ok", detail=wrong)

@@ -175,7 +175,7 @@ class Reader:
         if unstarted is not None:
             return unstarted
         try:
-            description = await self._engine.describe(job_id)
+            description = await self._engine.describe_job(job_id)
         except NotKnown:
             return await self._unknown_job(job_id)
         except EngineAway:
@@ -319,7 +319,7 @@ class Reader:
         the draft's batch.
         """
         try:
-            description = await self._engine.describe(draft_id)
+            description = await self._engine.describe_job(draft_id)
         except NotKnown:
             raise _no_job(job_id) from None
         draft = await self._job(draft_id, fresh=True)

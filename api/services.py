@@ -87,7 +87,7 @@ class Services:
         """Wire the services; no call is made yet."""
         meters = meters or Meters()
         archive, ledger = Archive(store), Ledger(store)
-        engine = EngineRoom(client)
+        engine = EngineRoom(client, settings.engine_seconds)
         reader = Reader(engine, archive, settings.poll_interval_seconds)
         records = Records(archive)
         estimates = Estimates(engine)

@@ -21,6 +21,7 @@ router = APIRouter(prefix="/files", tags=["files"])
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _FOR_EVER = "public, max-age=31536000, immutable"
 _SHOWN = frozenset(CONTENT_TYPES.values())
+_CONTENT = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in sorted(_SHOWN)}
 
 
 @router.head("/{key:path}", include_in_schema=False)
@@ -28,8 +29,8 @@ _SHOWN = frozenset(CONTENT_TYPES.values())
     "/{key:path}",
     response_class=Response,
     responses={
-        200: {"content": {kind: {} for kind in sorted(_SHOWN)}, "description": "The image"},
-        206: {"description": "A part of it"},
+        200: {"content": _CONTENT, "description": "The image"},
+        206: {"content": _CONTENT, "description": "A part of it"},
         304: {"description": "As the caller has it"},
         **declare(FileNotFound, RangeNotSatisfiable, StorageUnavailable),
     },

@@ -35,6 +35,7 @@ from worker import build_workers
 
 API = "/api/v1/images"
 PROMPT = "a lighthouse above the sea at dawn"
+PATIENCE_SECONDS = 20.0
 _POLL_SECONDS = 0.1
 
 Json = dict[str, Any]
@@ -191,6 +192,7 @@ async def _started(server: uvicorn.Server, serving: asyncio.Task[None]) -> bool:
 
 
 def api_settings(config: Path, store_url: str, bucket: str, **more: Any) -> Settings:
+    """With an engine that may take its time: the machine has other things to do as well."""
     return Settings(
         config=config,
         keys_file=config.with_name("keys.toml"),
@@ -199,7 +201,7 @@ def api_settings(config: Path, store_url: str, bucket: str, **more: Any) -> Sett
         s3_endpoint=store_url,
         s3_bucket=bucket,
         poll_interval_seconds=0.05,
-        **more,
+        **{"engine_seconds": PATIENCE_SECONDS, **more},
     )
 
 
