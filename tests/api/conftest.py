@@ -24,6 +24,7 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from api.app import create_app
+from api.services import Services
 from providers.catalogue import load_catalogue
 from providers.registry import Roster
 from settings import Settings
@@ -34,6 +35,7 @@ from tests.waiting import eventually, free_port
 from worker import build_workers
 
 API = "/api/v1/images"
+DOCUMENT = create_app(Settings(config=Path("none.toml"), keys_file=Path("none.toml"))).openapi()
 PROMPT = "a lighthouse above the sea at dawn"
 PATIENCE_SECONDS = 20.0
 _POLL_SECONDS = 0.1
@@ -189,6 +191,24 @@ async def _started(server: uvicorn.Server, serving: asyncio.Task[None]) -> bool:
     if serving.done():
         serving.result()
     return server.started
+
+
+def put_behind(
+    api: Caller,
+    client: Client,
+    store: objects.ObjectStore,
+    settings: Settings,
+    provider: FakeProvider | None = None,
+) -> Caller:
+    """The API with another way to the engine, and a provider for what it renders itself."""
+    api.app.state.services = Services.build(
+        settings,
+        client,
+        store,
+        load_catalogue(settings.config),
+        Roster({"studio": provider or FakeProvider()}),
+    )
+    return api
 
 
 def api_settings(config: Path, store_url: str, bucket: str, **more: Any) -> Settings:

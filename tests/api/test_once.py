@@ -25,17 +25,23 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, RPCStatusCode
 
 from api.once import Repeatable, fingerprint
-from api.services import Services
 from domain.errors import ContentRejected
 from domain.ids import keyed_batch_id, keyed_job_id
 from domain.once import Held
 from providers.base import Order, Report
-from providers.catalogue import load_catalogue
-from providers.registry import Roster
 from settings import Settings
 from storage.keys import manifest_key
 from storage.objects import ObjectStore
-from tests.api.conftest import API, Caller, Forgetful, Json, Serve, problem, small
+from tests.api.conftest import (
+    API,
+    Caller,
+    Forgetful,
+    Json,
+    Serve,
+    problem,
+    put_behind,
+    small,
+)
 from tests.api.events import events
 from tests.api.keys import key, with_key
 from tests.conftest import WorkerFactory
@@ -616,34 +622,27 @@ class _OvertakenOutbound(OutboundInterceptor):
         return await super().describe_workflow(input)
 
 
+async def connected(client: Client, interceptor: Interceptor) -> Client:
+    """Another way to the same engine, with something in between."""
+    return await Client.connect(
+        client.service_client.config.target_host,
+        namespace=client.namespace,
+        data_converter=pydantic_data_converter,
+        interceptors=[interceptor],
+    )
+
+
 class TestUnknownOutcomes:
     @pytest.fixture
     def through(
-        self,
-        api: Caller,
-        client: Client,
-        store: ObjectStore,
-        settings: Settings,
-        engine_address: str,
+        self, api: Caller, client: Client, store: ObjectStore, settings: Settings
     ) -> Callable[[Interceptor], Awaitable[Caller]]:
         """The API with something between it and the engine."""
 
-        async def connected(interceptor: Interceptor) -> Caller:
-            api.app.state.services = Services.build(
-                settings,
-                await Client.connect(
-                    engine_address,
-                    namespace=client.namespace,
-                    data_converter=pydantic_data_converter,
-                    interceptors=[interceptor],
-                ),
-                store,
-                load_catalogue(settings.config),
-                Roster({"studio": FakeProvider()}),
-            )
-            return api
+        async def between(interceptor: Interceptor) -> Caller:
+            return put_behind(api, await connected(client, interceptor), store, settings)
 
-        return connected
+        return between
 
     @pytest.mark.parametrize(
         ("path", "body"),

@@ -18,20 +18,17 @@ from pydantic import SecretStr
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from api.app import create_app
 from domain.keys import Scope
 from providers.catalogue import load_catalogue
 from providers.registry import Roster
-from settings import Settings
 from storage import objects
-from tests.api.conftest import API, PROMPT, Caller, Json, api_settings, problem, served
+from tests.api.conftest import API, DOCUMENT, PROMPT, Caller, Json, api_settings, problem, served
 from tests.api.keys import bearer, key
 from tests.fakes import FakeProvider
 from worker import build_workers
 
 VICTIM, ATTACKER = "victim", "attacker"
 BLOG = "travel-42"
-DOCUMENT = create_app(Settings(config=Path("none.toml"), keys_file=Path("none.toml"))).openapi()
 OPEN = {
     f"{API}/files/{{key}}": "a browser's <img> sends no header, and keys cannot be guessed",
     "/health": "load balancers ask it",
