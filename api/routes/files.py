@@ -13,7 +13,7 @@ from api.problems import answer, declare
 from api.services import Served
 from domain.errors import FileNotFound, RangeNotSatisfiable, StorageUnavailable
 from imaging.develop import CONTENT_TYPES
-from storage.keys import ASSETS
+from storage.keys import asset_key
 from storage.objects import InvalidRange, ObjectMissing
 
 router = APIRouter(prefix="/files", tags=["files"])
@@ -43,16 +43,17 @@ async def file(
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """One stored file; its key is unguessable and its bytes never change."""
-    if any(part in ("", ".", "..") for part in key.split("/")):
+    stored = asset_key(key)
+    if stored is None:
         raise FileNotFound("There is no such file.")
     asked = range_ if range_ is not None and _is_one_range(range_) else None
     try:
-        found = await to.store.open(f"{ASSETS}{key}", asked)
+        found = await to.store.open(stored, asked)
     except ObjectMissing:
         raise FileNotFound("There is no such file.") from None
     except InvalidRange:
         refused = answer(RangeNotSatisfiable("The range lies outside the file."))
-        refused.headers["Content-Range"] = f"bytes */{await to.store.size(f'{ASSETS}{key}')}"
+        refused.headers["Content-Range"] = f"bytes */{await to.store.size(stored)}"
         return refused
     headers = {
         "ETag": found.etag,
