@@ -277,6 +277,20 @@ class TestDocument:
 
 P = ParamSpec("P")
 E = TypeVar("E", bound=DarkroomError)
+
+
+def kinds_below(root: type[E]) -> Iterator[type[E]]:
+    """Every error of a branch that is raised, its root included."""
+    if hasattr(root, "code"):
+        yield root
+    for child in root.__subclasses__():
+        yield from kinds_below(child)
+
+
+def failures() -> list[type[JobFailure]]:
+    return [kind for kind in kinds_below(JobFailure) if "code" in vars(kind)]
+
+
 PRODUCED: set[type[DarkroomError]] = set()
 
 
@@ -421,10 +435,6 @@ class TestRefusals:
         return await engineless.get("/jobs")
 
 
-def failures() -> list[type[JobFailure]]:
-    return [kind for kind in kinds_below(JobFailure) if "code" in vars(kind)]
-
-
 class TestFailures:
     """A provider fails as its order's prompt says."""
 
@@ -459,14 +469,6 @@ class TestFailures:
             jobs = {code: await api.create(prompt=code) for code in final}
             told = {code: await api.ended(job_id) for code, job_id in jobs.items()}
         assert all(job["error"]["code"] == code for code, job in told.items()), told
-
-
-def kinds_below(root: type[E]) -> Iterator[type[E]]:
-    """Every error of a branch that is raised, its root included."""
-    if hasattr(root, "code"):
-        yield root
-    for child in root.__subclasses__():
-        yield from kinds_below(child)
 
 
 def operations() -> list[Json]:
