@@ -303,7 +303,7 @@ class ImageAnswer(BaseModel):
 class ResultAnswer(BaseModel):
     """What a completed job gives; also the answer to `generate`."""
 
-    success: bool = True
+    success: bool
     images: list[ImageAnswer]
     generation_time_seconds: float
     provider: str
@@ -798,7 +798,7 @@ class ModelsAnswer(BaseModel):
 class Alive(BaseModel):
     """The process answers."""
 
-    status: Literal["alive"] = "alive"
+    status: Literal["alive"]
 
 
 class PartHealth(BaseModel):

@@ -13,7 +13,7 @@ router = APIRouter(prefix="/health", tags=["health"])
 @router.get("/live")
 async def live() -> Alive:
     """The process answers."""
-    return Alive()
+    return Alive(status="alive")
 
 
 @router.get("/ready", responses={503: {"model": Health, "description": "A part is down"}})

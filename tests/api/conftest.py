@@ -221,7 +221,7 @@ def api_settings(config: Path, store_url: str, bucket: str, **more: Any) -> Sett
         s3_endpoint=store_url,
         s3_bucket=bucket,
         poll_interval_seconds=0.05,
-        **{"engine_seconds": PATIENCE_SECONDS, **more},
+        **{"patience_seconds": PATIENCE_SECONDS, **more},
     )
 
 

@@ -13,6 +13,7 @@ from typing import ParamSpec, TypeVar
 import httpx
 import pytest
 from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
 
 from domain.errors import (
     AlreadyTerminal,
@@ -450,7 +451,9 @@ class TestFailures:
         async def fail(order: Order, report: Report) -> None:
             raise kind("It does not work.", provider="studio")
 
-        away = await Client.connect(closed_address, lazy=True)
+        away = await Client.connect(
+            closed_address, lazy=True, data_converter=pydantic_data_converter
+        )
         async with serve(engine=closed_address) as api:
             put_behind(api, away, store, settings, FakeProvider(fail))
             answer = await api.post("/generate", small())

@@ -535,7 +535,9 @@ class TestDecisions:
                 **claim_options(Held(once=request.kept(answer=outcomes)), "default"),
             )
             answer = await send(api, path, None, key)
-            final = await api.completed(f"{batch['job_ids'][1]}-final")
+            draft = batch["job_ids"][1]
+            await api.job_once(draft, lambda job: "final_job_id" in job, "it is approved")
+            final = await api.completed(f"{draft}-final")
         assert answer.json()["decided"] == 2
         assert final["draft_job_id"] == batch["job_ids"][1]
 
