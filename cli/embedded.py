@@ -29,7 +29,7 @@ RETENTION = "2160h"
 
 _INHERITED = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "TZ")
 
-_DYNAMIC_CONFIG = {
+DYNAMIC_CONFIG = {
     "history.transferProcessorMaxPollRPS": "500",
     "history.timerProcessorMaxPollRPS": "200",
     "history.visibilityProcessorMaxPollRPS": "200",
@@ -61,7 +61,7 @@ def engine(home: Path, port: int, ui_port: int) -> Child:
             *("--port", str(port), "--ui-port", str(ui_port), "--ui-disable-news-fetch"),
             *("--db-filename", str(home / "temporal.db")),
             *_repeated("--sqlite-pragma", _PRAGMAS),
-            *_repeated("--dynamic-config-value", _DYNAMIC_CONFIG),
+            *_repeated("--dynamic-config-value", DYNAMIC_CONFIG),
             *_repeated("--search-attribute", SEARCH_ATTRIBUTE_TYPES),
         ],
         env=env,
