@@ -91,6 +91,8 @@ class Settings(BaseSettings):
     studio_concurrency: int = Field(default_factory=lambda: os.cpu_count() or 2, ge=1)
     worker_providers: str = ""
     """Names, comma separated: a worker serves only these providers' queues, and no workflows."""
+    heartbeat_seconds: float = Field(default=0.8, ge=0.1, le=3.0)
+    """How often a render tells the engine its progress and hears of a cancel."""
     drain_seconds: float = Field(default=30.0, ge=0)
     """How long a worker that was asked to stop lets running activities finish."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"

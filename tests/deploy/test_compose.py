@@ -284,5 +284,3 @@ def _ended(api: httpx.Client, job_id: str) -> dict[str, Any]:
     job = eventually(look, f"{job_id} ends")
     assert job["status"] == "completed", job
     return job
-
-
