@@ -45,7 +45,9 @@ class Journey(NamedTuple):
 
 JOURNEYS = (
     Journey("an image, without review", ("plain-job",), (15.0,)),
-    Journey("a draft, approved, and its final", ("approved-draft", "final-of-a-draft"), (4.0, 15.0)),
+    Journey(
+        "a draft, approved, and its final", ("approved-draft", "final-of-a-draft"), (4.0, 15.0)
+    ),
 )
 
 
@@ -53,7 +55,7 @@ def actions_of(history: dict[str, Any]) -> int:
     """The Actions that a history shows."""
     kinds = Counter(e["eventType"].removeprefix("EVENT_TYPE_") for e in history["events"])
     retries = sum(
-        event["activityTaskStartedEventAttributes"].get("attempt", 1) - 1
+        int(event["activityTaskStartedEventAttributes"].get("attempt", 1)) - 1
         for event in history["events"]
         if "activityTaskStartedEventAttributes" in event
     )

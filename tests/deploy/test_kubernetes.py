@@ -34,8 +34,8 @@ def pods() -> list[dict[str, Any]]:
     "file", [file for file in FILES if file.name not in CUSTOM], ids=lambda file: file.name
 )
 def test_it_is_what_kubernetes_takes(file: Path) -> None:
-    command = [Path(sys.executable).with_name("kubernetes-validate"), "--strict", file]
-    subprocess.run(command, check=True, capture_output=True)
+    validate = Path(sys.executable).with_name("kubernetes-validate")
+    subprocess.run([validate, "--strict", file], check=True, capture_output=True)
 
 
 def test_every_file_is_named_in_the_kustomization() -> None:
@@ -80,5 +80,6 @@ def test_no_container_may_more_than_it_needs() -> None:
         assert pod["securityContext"]["runAsNonRoot"]
         [container] = pod["containers"]
         security = container["securityContext"]
-        assert security["readOnlyRootFilesystem"] and not security["allowPrivilegeEscalation"]
+        assert security["readOnlyRootFilesystem"]
+        assert not security["allowPrivilegeEscalation"]
         assert security["capabilities"] == {"drop": ["ALL"]}
