@@ -19,6 +19,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+import encryption
 import engine
 from activities.batch import BatchActivities
 from activities.budget import BudgetActivities
@@ -247,7 +248,8 @@ def _as_observed(settings: Settings, meters: Meters, tracing: Tracing | None) ->
     meters.registry.register(core)
     outside = [tracing.interceptor] if tracing else []
     interceptors = [*outside, ActivityWatch(meters)]
-    return partial(engine.connect, runtime=runtime, interceptors=interceptors)
+    converter = encryption.converter(settings.encryption_keys)
+    return partial(engine.connect, converter, runtime=runtime, interceptors=interceptors)
 
 
 async def _prepare(store: objects.ObjectStore) -> None:

