@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
 from api.schemas import (
+    Code,
     CostAnswer,
-    FailureCode,
     ImageAnswer,
     IndexedName,
     LinksAnswer,
@@ -106,7 +106,7 @@ class ListedJob(BaseModel):
     thumbnail_url: Annotated[Maybe[str], Field(description="Its smallest variant")]
     alt_text: Maybe[str]
     image_count: Maybe[int]
-    error_code: Maybe[FailureCode]
+    error_code: Maybe[Code]
     error_message: Maybe[str]
     cost: Maybe[CostAnswer]
     links: LinksAnswer

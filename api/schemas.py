@@ -36,7 +36,7 @@ from pydantic.json_schema import SkipJsonSchema
 from domain.batches import BatchFlow
 from domain.budgets import Period
 from domain.costs import GroupBy
-from domain.errors import Billed, DarkroomError, JobFailure, codes
+from domain.errors import Billed, DarkroomError, codes
 from domain.jobs import Consistency, CostBasis, JobStatus, JsonScalar, Outcome, Stage
 from domain.reviews import (
     Approval,
@@ -68,7 +68,6 @@ def _one_of(values: list[str]) -> WithJsonSchema:
 
 
 Code = Annotated[str, _one_of(codes(DarkroomError))]
-FailureCode = Annotated[str, _one_of(codes(JobFailure))]
 StageName = Annotated[str, _one_of([stage.value for stage in Stage])]
 
 _INDEXED_BYTES = 2000
@@ -377,7 +376,7 @@ class ReviewAnswer(BaseModel):
 class ErrorAnswer(BaseModel):
     """Why a job failed."""
 
-    code: FailureCode
+    code: Code
     message: str
     retryable: bool
     provider: Maybe[str]
@@ -564,7 +563,7 @@ class BatchJobAnswer(BaseModel):
     revision_job_id: Maybe[str]
     url: Maybe[str]
     final_url: Maybe[str]
-    error_code: Maybe[FailureCode]
+    error_code: Maybe[Code]
 
 
 class BatchStatusAnswer(BaseModel):
