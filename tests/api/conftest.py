@@ -225,6 +225,30 @@ def api_settings(config: Path, store_url: str, bucket: str, **more: Any) -> Sett
     )
 
 
+@asynccontextmanager
+async def manned(
+    engine_address: str,
+    namespace: str,
+    store_url: str,
+    home: Path,
+    provider: FakeProvider | None = None,
+    **changes: Any,
+) -> AsyncIterator[Caller]:
+    """The API with workers, in a namespace and bucket of its own."""
+    client = await Client.connect(
+        engine_address, namespace=namespace, data_converter=pydantic_data_converter
+    )
+    store = objects.connect(store_url, namespace)
+    await store.ensure_bucket()
+    settings = api_settings(home / "none.toml", store_url, namespace, **changes)
+    roster = Roster({"studio": provider or FakeProvider()})
+    catalogue = load_catalogue(settings.config)
+    async with AsyncExitStack() as stack:
+        for worker in build_workers(client, settings, store, catalogue, roster):
+            await stack.enter_async_context(worker)
+        yield await stack.enter_async_context(served(settings, engine_address, namespace))
+
+
 @pytest.fixture
 def settings(tmp_path: Path, store_url: str, client: Client) -> Settings:
     return api_settings(tmp_path / "darkroom.toml", store_url, client.namespace)
@@ -280,18 +304,8 @@ async def staffed(
     engine_address: str, namespaces: Iterator[str], store_url: str, home: Path
 ) -> AsyncIterator[Caller]:
     """One API for all tests that only need workers to be there, with a fake provider."""
-    client = await Client.connect(
-        engine_address, namespace=next(namespaces), data_converter=pydantic_data_converter
-    )
-    store = objects.connect(store_url, client.namespace)
-    await store.ensure_bucket()
-    settings = api_settings(home / "none.toml", store_url, client.namespace)
-    roster = Roster({"studio": FakeProvider()})
-    catalogue = load_catalogue(settings.config)
-    async with AsyncExitStack() as stack:
-        for worker in build_workers(client, settings, store, catalogue, roster):
-            await stack.enter_async_context(worker)
-        yield await stack.enter_async_context(served(settings, engine_address, client.namespace))
+    async with manned(engine_address, next(namespaces), store_url, home) as caller:
+        yield caller
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +24,14 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
-from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from domain.errors import ContentRejected
 from domain.keys import Scope
 from providers.base import Order, Report
-from providers.catalogue import load_catalogue
-from providers.registry import Roster
-from storage import objects
-from tests.api.conftest import API, DOCUMENT, Caller, api_settings, served
+from tests.api.conftest import API, DOCUMENT, Caller, manned
 from tests.api.keys import bearer, key, with_key
 from tests.fakes import FakeProvider
-from worker import build_workers
+from tests.receivers import SECRET
 
 OWNER, READER = "owner", "reader"
 BLOG = "travel-42"
@@ -75,30 +69,21 @@ async def shared(
     engine_address: str, namespaces: Iterator[str], store_url: str, home: Path
 ) -> AsyncIterator[Caller]:
     """One API with keys and workers."""
-    client = await Client.connect(
-        engine_address, namespace=next(namespaces), data_converter=pydantic_data_converter
-    )
-    store = objects.connect(store_url, client.namespace)
-    await store.ensure_bucket()
-    settings = api_settings(
-        home / "none.toml",
-        store_url,
-        client.namespace,
-        webhook_secret=SecretStr("whsec_c2VjcmV0c2VjcmV0c2VjcmV0"),
-        api_keys=(key(OWNER), key(READER, Scope.READ)),
-    )
 
     async def choosy(order: Order, report: Report) -> None:
         if order.spec.prompt == REFUSED_PROMPT:
             raise ContentRejected("Not that.", provider="studio", flagged="prompt")
 
-    async with AsyncExitStack() as stack:
-        roster = Roster({"studio": FakeProvider(choosy)})
-        for worker in build_workers(
-            client, settings, store, load_catalogue(settings.config), roster
-        ):
-            await stack.enter_async_context(worker)
-        yield await stack.enter_async_context(served(settings, engine_address, client.namespace))
+    async with manned(
+        engine_address,
+        next(namespaces),
+        store_url,
+        home,
+        FakeProvider(choosy),
+        webhook_secret=SecretStr(SECRET),
+        api_keys=(key(OWNER), key(READER, Scope.READ)),
+    ) as caller:
+        yield caller
 
 
 @pytest.fixture(scope="module")
