@@ -75,6 +75,8 @@ class Settings(BaseSettings):
     batch_concurrency: int = Field(default=20, ge=1, le=500)
     max_body_bytes: int = Field(default=24 * 1024 * 1024, ge=1024)
     poll_interval_seconds: float = Field(default=0.5, gt=0, le=10)
+    patience_seconds: float = Field(default=2.0, gt=0, le=60)
+    """How long the API waits for the engine to accept a job; a part of it for all else."""
     keep_alive_seconds: float = Field(default=15.0, gt=0, le=300)
     """Between the comments that keep a silent stream of events open through proxies."""
 

@@ -140,6 +140,7 @@ def job_answer(
 def result_answer(job_id: str, result: JobResult, at: Addresses) -> ResultAnswer:
     """The result, every key as an address."""
     return ResultAnswer(
+        success=True,
         images=[
             _image(job_id, index, image, result, at) for index, image in enumerate(result.images)
         ],

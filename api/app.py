@@ -99,6 +99,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         summary="Durable image generation with editorial approval",
         description=_DESCRIPTION,
         lifespan=lifespan,
+        # A redirect would be an answer that no route declares, to an address that the caller chose.
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
         telemetry=_telemetry(is_traced=tracing is not None),
     )
     problems.install(app)

@@ -8,12 +8,14 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
 from api.schemas import (
+    Code,
     CostAnswer,
     ImageAnswer,
     IndexedName,
     LinksAnswer,
     Maybe,
     ReviewAnswer,
+    StageName,
     Tag,
 )
 from domain.jobs import Consistency, JobStatus, JsonScalar
@@ -82,7 +84,7 @@ class ListedJob(BaseModel):
     job_id: str
     status: JobStatus
     progress_percentage: int
-    current_stage: str
+    current_stage: StageName
     created_at: datetime
     started_at: Maybe[datetime]
     completed_at: Maybe[datetime]
@@ -104,7 +106,7 @@ class ListedJob(BaseModel):
     thumbnail_url: Annotated[Maybe[str], Field(description="Its smallest variant")]
     alt_text: Maybe[str]
     image_count: Maybe[int]
-    error_code: Maybe[str]
+    error_code: Maybe[Code]
     error_message: Maybe[str]
     cost: Maybe[CostAnswer]
     links: LinksAnswer

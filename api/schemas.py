@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -25,6 +25,7 @@ from pydantic import (
     StrictInt,
     StringConstraints,
     UrlConstraints,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -35,8 +36,8 @@ from pydantic.json_schema import SkipJsonSchema
 from domain.batches import BatchFlow
 from domain.budgets import Period
 from domain.costs import GroupBy
-from domain.errors import Billed
-from domain.jobs import Consistency, CostBasis, JobStatus, JsonScalar, Outcome
+from domain.errors import Billed, DarkroomError, codes
+from domain.jobs import Consistency, CostBasis, JobStatus, JsonScalar, Outcome, Stage
 from domain.reviews import (
     Approval,
     FinalChoices,
@@ -51,12 +52,23 @@ from domain.reviews import (
     Style,
 )
 from domain.sizes import AspectRatio, Quality
-from domain.webhooks import JOB_EVENTS, WebhookEvent
+from domain.webhooks import JOB_EVENTS, TEST_EVENT, WebhookEvent
 from domain.wishes import Wish
 
 T = TypeVar("T")
-Maybe = Annotated[T | None, Field(default=None, exclude_if=lambda value: value is None)]
-"""A field that is left out of the answer where it has no value."""
+Maybe = Annotated[
+    T | SkipJsonSchema[None], Field(default=None, exclude_if=lambda value: value is None)
+]
+"""A field that is left out of the answer where it has no value, and never null."""
+
+
+def _one_of(values: list[str]) -> WithJsonSchema:
+    """Says in the document what a text can be; what was kept under an older list still is."""
+    return WithJsonSchema({"type": "string", "enum": values})
+
+
+Code = Annotated[str, _one_of(codes(DarkroomError))]
+StageName = Annotated[str, _one_of([stage.value for stage in Stage])]
 
 _INDEXED_BYTES = 2000
 """The engine takes 2,048 bytes of JSON for one search attribute."""
@@ -290,7 +302,7 @@ class ImageAnswer(BaseModel):
 class ResultAnswer(BaseModel):
     """What a completed job gives; also the answer to `generate`."""
 
-    success: bool = True
+    success: bool
     images: list[ImageAnswer]
     generation_time_seconds: float
     provider: str
@@ -364,12 +376,12 @@ class ReviewAnswer(BaseModel):
 class ErrorAnswer(BaseModel):
     """Why a job failed."""
 
-    code: str
+    code: Code
     message: str
     retryable: bool
     provider: Maybe[str]
     billed: Billed
-    flagged: Maybe[str]
+    flagged: Maybe[str] = Field(description="`prompt`, `reference` or `output`")
 
 
 class AttemptAnswer(BaseModel):
@@ -415,7 +427,7 @@ class ImageJobStatusResponse(BaseModel):
     job_id: str
     status: JobStatus
     progress_percentage: int
-    current_stage: str
+    current_stage: StageName
     created_at: datetime
     started_at: Maybe[datetime]
     completed_at: Maybe[datetime]
@@ -508,11 +520,20 @@ class RetryAnswer(ImageGenerationJobResponse):
     links: LinksAnswer
 
 
-class DecisionOutcome(BaseModel):
+class Decided(StrEnum):
     """What a batch's decision did to one image."""
 
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    NOT_REVIEWABLE = "not_reviewable"
+    NOT_FOUND = "not_found"
+
+
+class DecisionOutcome(BaseModel):
+    """One image of a batch after a decision."""
+
     job_id: str
-    outcome: str = Field(description="`approved`, `rejected`, `not_reviewable` or `not_found`")
+    outcome: Decided
     detail: Maybe[str]
     final_job_id: Maybe[str]
     revision_job_id: Maybe[str]
@@ -520,7 +541,7 @@ class DecisionOutcome(BaseModel):
     @property
     def is_decided(self) -> bool:
         """Whether it was taken for this image."""
-        return self.outcome in ("approved", "rejected")
+        return self.outcome in (Decided.APPROVED, Decided.REJECTED)
 
 
 class BatchDecisionAnswer(BaseModel):
@@ -542,7 +563,7 @@ class BatchJobAnswer(BaseModel):
     revision_job_id: Maybe[str]
     url: Maybe[str]
     final_url: Maybe[str]
-    error_code: Maybe[str]
+    error_code: Maybe[Code]
 
 
 class BatchStatusAnswer(BaseModel):
@@ -701,7 +722,7 @@ class TriedReceiver(BaseModel):
 class WebhookTestAnswer(BaseModel):
     """What became of a webhook that was sent to see what becomes of it."""
 
-    event: str
+    event: Annotated[str, WithJsonSchema({"type": "string", "const": TEST_EVENT})]
     receivers: list[TriedReceiver]
 
 
@@ -773,18 +794,24 @@ class ModelsAnswer(BaseModel):
     models: list[ModelAnswer]
 
 
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: Literal["alive"]
+
+
 class PartHealth(BaseModel):
     """One part the service needs."""
 
-    name: str
-    state: str = Field(description="`ok` or `down`")
+    name: Literal["engine", "worker", "store"]
+    state: Literal["ok", "down"]
     detail: Maybe[str]
 
 
 class Health(BaseModel):
     """Whether the service can do its work, and what is wrong where it cannot."""
 
-    status: str = Field(description="`healthy` or `degraded`")
+    status: Literal["healthy", "degraded"]
     version: str
     parts: list[PartHealth]
 
@@ -803,5 +830,5 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
-    code: str
+    code: Code
     errors: Maybe[list[FieldProblem]]

@@ -87,7 +87,7 @@ class Services:
         """Wire the services; no call is made yet."""
         meters = meters or Meters()
         archive, ledger = Archive(store), Ledger(store)
-        engine = EngineRoom(client)
+        engine = EngineRoom(client, settings.patience_seconds)
         reader = Reader(engine, archive, settings.poll_interval_seconds)
         records = Records(archive)
         estimates = Estimates(engine)
@@ -132,7 +132,7 @@ class Services:
             client=client,
             store=store,
             reader=reader,
-            listing=Listing(engine, reader, records),
+            listing=Listing(engine, reader, records, settings.patience_seconds),
             blogs=Blogs(archive, records),
             submissions=submissions,
             retries=Retries(
@@ -144,7 +144,7 @@ class Services:
             closing=closing,
             watchman=watchman,
             streams=Streams(watchman, settings.keep_alive_seconds),
-            health=HealthCheck(engine, store),
+            health=HealthCheck(engine, store, settings.patience_seconds),
             quotes=Quotes(planner, estimates, claims, settings.batch_concurrency),
             billing=Billing(ledger, desk),
             offering=Offering(catalogue, roster),

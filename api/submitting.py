@@ -17,7 +17,7 @@ from api import context
 from api.auth import Caller
 from api.budgets import BudgetDesk
 from api.claims import Claims
-from api.engine_room import EngineRoom
+from api.engine_room import SEND_AGAIN, EngineRoom
 from api.estimates import Estimates
 from api.once import Repeatable, promised
 from api.problems import refused_as_of
@@ -169,10 +169,11 @@ class Submissions:
     async def _start_batch_once(
         self, request: BatchRequest, manifest: list[JobRequest], seconds: int, once: Repeatable
     ) -> tuple[str, BatchRequest, int]:
-        """Start a batch by its key's id, with a manifest that no other submission writes over."""
+        """Claim the key, and start a batch with a manifest that no other submission writes over."""
         batch_id, name = once.batch_id(request.tenant), new_asset_token()
         kept = once.kept(promised_seconds=seconds)
         request = request.model_copy(update={"manifest": name, "once": kept})
+        await _from_the_queue(self._claims.keep(once, request.tenant))
         await self._store_manifest(batch_id, manifest, name)
         if await self._engine.start_batch(batch_id, request):
             return batch_id, request, seconds
@@ -358,13 +359,11 @@ def _of(caller: Caller, request: JobRequest) -> JobRequest:
 
 
 async def _from_the_queue(look: Awaitable[T]) -> T:
-    """What the engine told before a submission; raises `QueueUnavailable` where it is away."""
+    """What the engine says of a key; raises `QueueUnavailable` where it is away."""
     try:
         return await look
     except EngineAway as error:
-        raise QueueUnavailable(
-            "The job queue does not answer; nothing was started. Try again soon."
-        ) from error
+        raise QueueUnavailable(SEND_AGAIN) from error
 
 
 def failure_of(state: JobState) -> JobFailure:

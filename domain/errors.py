@@ -48,6 +48,12 @@ class DarkroomError(Exception):
         return str(self.args[0]) if self.args else self.title
 
 
+def codes(root: type[DarkroomError]) -> list[str]:
+    """The codes of a branch of the tree, sorted."""
+    own = {root.code} if "code" in root.__dict__ else set[str]()
+    return sorted(own.union(*(codes(kind) for kind in root.__subclasses__())))
+
+
 class Refusal(DarkroomError):
     """The request is refused as a whole; nothing was started and nothing was paid."""
 

@@ -13,7 +13,7 @@ from domain.jobs import ImageSpec
 from imaging.decode import decode
 from pipeline.guarding import AddressRefused, GuardedBackend
 from providers.base import Reference
-from storage.keys import ASSETS
+from storage.keys import asset_key
 from storage.objects import ObjectMissing, ObjectStore
 
 MAX_REFERENCE_BYTES = 20 * 1024 * 1024
@@ -55,10 +55,11 @@ class References:
             raise RequestRejected("The draft's original is not stored any more.") from None
 
     async def _named(self, url: str) -> bytes:
-        ours = _OUR_FILE.search(urlsplit(url).path)
+        found = _OUR_FILE.search(urlsplit(url).path)
+        ours = asset_key(found.group(1)) if found is not None else None
         if ours is not None:
             try:
-                return await self._store.get(f"{ASSETS}{ours.group(1)}")
+                return await self._store.get(ours)
             except ObjectMissing:
                 pass
         return await self._fetch(url)

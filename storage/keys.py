@@ -14,6 +14,13 @@ _LAST_MICROSECOND = 10**16 - 1
 _DIGITS = len(str(_LAST_MICROSECOND))
 
 
+def asset_key(path: str) -> str | None:
+    """The key of what is served under a path; None for a path that could lead out of the assets."""
+    if any(part in ("", ".", "..") for part in path.split("/")):
+        return None
+    return f"{ASSETS}{path}"
+
+
 def asset_prefix(job_id: str, token: str) -> str:
     """Where all of a job's files lie; the token makes their keys unguessable."""
     return f"{ASSETS}{job_id}/{token}"

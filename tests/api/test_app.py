@@ -54,7 +54,13 @@ OPEN = {"/files/{key}"}
 
 class TestProblems:
     async def test_an_unknown_route_is_not_found(self, door: Caller) -> None:
-        for path in ("/", "/api/v2/images/generate", f"{API}/nothing", f"{API}/jobs/a/b/c"):
+        for path in (
+            "/",
+            "/api/v2/images/generate",
+            f"{API}/nothing",
+            f"{API}/jobs/",
+            f"{API}/jobs/a/b/c",
+        ):
             problem(await door.http.get(path), 404, "not_found")
 
     async def test_a_wrong_method_is_told_with_the_right_ones(self, door: Caller) -> None:

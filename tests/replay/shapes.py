@@ -16,8 +16,9 @@ from activities.purse import BudgetPurse
 from domain.batches import BatchApproval, BatchFlow, BatchState
 from domain.budgets import Bill, Books, Budget, Budgets, Period
 from domain.errors import Billed, BudgetSpent, ContentRejected, OutcomeUnknown, ProviderUnavailable
-from domain.ids import final_id, item_id
+from domain.ids import final_id, item_id, keyed_job_id
 from domain.jobs import JobState, JobStatus
+from domain.once import Held, Once
 from domain.reviews import Approval, FinalChoices, Rejection, ReviewState, Revision
 from domain.sizes import Quality
 from domain.wishes import Wish
@@ -26,8 +27,10 @@ from providers.base import Order, Report
 from tests.fakes import FakeProvider, Gate
 from tests.starting import BatchStarter, JobHandle, start_job
 from tests.waiting import eventually
+from workflows.claim import ClaimWorkflow
 from workflows.image_batch import ImageBatchWorkflow
 from workflows.image_job import ImageJobWorkflow
+from workflows.options import claim_options
 
 Handle = WorkflowHandle[object, object]
 
@@ -269,6 +272,16 @@ async def batch_with_a_terminated_job(stage: Stage) -> str:
     return batch.id
 
 
+async def claimed_key(stage: Stage) -> str:
+    held = Held(once=Once(fingerprint="0a" * 32, answer={"job_id": "img_0"}))
+    async with stage.new_worker():
+        claim = await stage.client.start_workflow(
+            ClaimWorkflow.run, id=keyed_job_id("default", "a key"), **claim_options(held, "default")
+        )
+        await _closed(stage.client, claim.id)
+    return claim.id
+
+
 _BUDGETS = Budgets([Budget(blog="travel", amount_usd=0.1, period=Period.DAY)])
 _BUDGET = _BUDGETS.accounts[0].workflow_id
 
@@ -333,6 +346,7 @@ STORIES: dict[str, Story] = {
         approved_batch,
         cancelled_batch,
         batch_with_a_terminated_job,
+        claimed_key,
         used_budget,
         budget_with_a_leak,
     )
