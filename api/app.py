@@ -30,6 +30,7 @@ from api.routes import (
     images,
     jobs,
     metrics,
+    provenance,
     providers,
     quote,
     streams,
@@ -100,7 +101,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     problems.install(app)
     _stand_before(app, settings, meters)
-    for module in (images, quote, jobs, batches, blogs, streams, costs, providers, files, webhooks):
+    for module in (
+        *(images, quote, jobs, batches, blogs, streams),
+        *(costs, providers, files, provenance, webhooks),
+    ):
         app.include_router(module.router, prefix=API)
     app.include_router(health.router)
     app.include_router(metrics.router)
