@@ -42,6 +42,10 @@ _SETTINGS: dict[str, Any] = {
 }
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 class CredentialsRefused(ValueError):
     """The certificate or its key cannot sign; the message says why and holds nothing of the key."""
 
@@ -59,10 +63,12 @@ class Sealer:
         algorithm: SigningAlgorithm | None = None,
         timestamp_url: str | None = None,
         tells_comment: bool = False,
+        clock: Callable[[], datetime] = _now,
     ) -> None:
         """Check that these sign, by signing; PEM both. Raises `CredentialsRefused`."""
-        certificates = _certificates(chain)
-        self._expires_at = min(c.not_valid_after_utc for c in certificates)
+        certificates = _certificates(chain, clock())
+        self._clock = clock
+        self.expires_at = min(c.not_valid_after_utc for c in certificates)
         algorithm = _algorithm(certificates, private_key, algorithm)
         self._generator = {"name": generator, **({"version": version} if version else {})}
         self._tells_comment = tells_comment
@@ -115,7 +121,7 @@ class Sealer:
         manifest: dict[str, Any],
         parent: tuple[bytes, str] | None = None,
     ) -> bytes:
-        if datetime.now(UTC) >= self._expires_at:
+        if self._clock() >= self.expires_at:
             raise SigningUnavailable("The certificate that signs finals has expired.")
         try:
             return self._signed(data, media_type, manifest, parent)
@@ -185,8 +191,11 @@ class Sealer:
 def _changes(original: Marks, data: bytes) -> list[str]:
     """What was done to the original's pixels, by its size and the file's."""
     width, height = original.width_px, original.height_px
-    with Image.open(io.BytesIO(data)) as image:
-        new_width, new_height = image.size
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            new_width, new_height = image.size
+    except OSError as error:
+        raise SigningFailed("The final could not be signed.", context=str(error)) from error
     if (width, height) == (new_width, new_height):
         return []
     # A side that was rounded to whole pixels is off by less than one.
@@ -194,12 +203,11 @@ def _changes(original: Marks, data: bytes) -> list[str]:
     return ["c2pa.cropped", "c2pa.resized"] if off > max(width, height) else ["c2pa.resized"]
 
 
-def _certificates(chain: bytes) -> list[x509.Certificate]:
+def _certificates(chain: bytes, now: datetime) -> list[x509.Certificate]:
     try:
         found = x509.load_pem_x509_certificates(chain)
     except ValueError:
         raise CredentialsRefused("there is no PEM certificate in it") from None
-    now = datetime.now(UTC)
     for certificate in found:
         who = certificate.subject.rfc4514_string()
         if certificate.not_valid_after_utc <= now:
