@@ -69,6 +69,7 @@ class Sealer:
         certificates = _certificates(chain, clock())
         self._clock = clock
         self.expires_at = min(c.not_valid_after_utc for c in certificates)
+        """When the first of the chain does."""
         algorithm = _algorithm(certificates, private_key, algorithm)
         self._generator = {"name": generator, **({"version": version} if version else {})}
         self._tells_comment = tells_comment

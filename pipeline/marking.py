@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from domain.errors import SigningFailed
@@ -22,6 +24,9 @@ from imaging.sealing import CredentialsRefused, Seal, Sealer
 
 GENERATOR = "Darkroom"
 _LARGEST_PEM = 1024 * 1024
+_SOON = timedelta(days=30)
+
+logger = logging.getLogger("darkroom.marking")
 
 
 class CredentialsError(Exception):
@@ -85,7 +90,7 @@ def load_sealer(plan: SigningPlan | None, version: str) -> Sealer | None:
     chain = _pem("DARKROOM_C2PA_CERTIFICATE", plan.certificate)
     key = _pem("DARKROOM_C2PA_PRIVATE_KEY", plan.private_key)
     try:
-        return Sealer(
+        sealer = Sealer(
             chain,
             key,
             generator=GENERATOR,
@@ -98,6 +103,9 @@ def load_sealer(plan: SigningPlan | None, version: str) -> Sealer | None:
         raise CredentialsError(
             f"DARKROOM_C2PA_CERTIFICATE={plan.certificate} cannot sign finals: {refused}"
         ) from None
+    if sealer.expires_at < datetime.now(UTC) + _SOON:
+        logger.warning("the certificate that signs finals expires on %s", sealer.expires_at.date())
+    return sealer
 
 
 def load_mark_reader(trust_anchors: Path | None) -> MarkReader:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -114,6 +114,12 @@ class TestLoading:
 
     def test_files_that_fit_sign(self, tmp_path: Path) -> None:
         assert load_sealer(plan(tmp_path, credentials()), "9") is not None
+
+    def test_a_certificate_that_is_about_to_expire_is_warned_of(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        load_sealer(plan(tmp_path, credentials(ends=timedelta(days=9))), "9")
+        assert "expires on" in caplog.text
 
     @pytest.mark.parametrize("missing", ["certificate", "private_key"])
     def test_a_wrong_path_is_named_with_its_setting(self, tmp_path: Path, missing: str) -> None:
