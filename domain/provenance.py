@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -22,7 +22,7 @@ class ManifestState(StrEnum):
     VALID = "valid"
     """Whole, but its certificate is on no trust list that was given."""
     INVALID = "invalid"
-    """The file or the manifest was changed after it was signed."""
+    """Changed after it was signed, or signed with a certificate that was not valid."""
     UNREADABLE = "unreadable"
     """There is something, but no manifest can be made of it."""
     REMOTE = "remote"
@@ -40,7 +40,10 @@ _TOLD = {
         "The file is as it was signed, but the certificate is on no trust list that is set up"
         " here: it proves that nothing was changed, not who signed."
     ),
-    ManifestState.INVALID: "The file or its manifest was changed after it was signed.",
+    ManifestState.INVALID: (
+        "The signature does not hold: the file or its manifest was changed after it was signed,"
+        " or the certificate was not valid then."
+    ),
     ManifestState.UNREADABLE: "There may be C2PA data, but no manifest can be made of it.",
     ManifestState.REMOTE: "The manifest lies at another address; nothing was fetched.",
 }
@@ -76,7 +79,7 @@ class Manifest(Model):
     """By a timestamp authority's word; None without one."""
     actions: list[str] = Field(default_factory=list)
     digital_source_type: str | None = None
-    approval: dict[str, Any] | None = None
+    approval: dict[str, str] | None = None
     """The editor's, where the final is Darkroom's and was approved."""
 
 

@@ -14,7 +14,7 @@ from xml.etree.ElementTree import Element
 
 import c2pa
 from defusedxml import DefusedXmlException, ElementTree
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from domain.provenance import Manifest, Manifests, ManifestState, Marks, Upstream
 from imaging.provenance import IPTC_EXT, XMP_BASIC, jpeg_packets, png_packets
@@ -100,10 +100,10 @@ def _opened(data: bytes) -> tuple[str, tuple[int, int], list[bytes]]:
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
                 size, kind, own = image.size, image.format, image.info.get("xmp")
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise Unreadable("The bytes are no PNG, JPEG, WebP or AVIF.") from error
     except Image.DecompressionBombError as error:
         raise Unreadable("The picture is too large to look at.") from error
+    except Exception as error:  # what damaged bytes raise is each decoder's own affair
+        raise Unreadable("The bytes are no PNG, JPEG, WebP or AVIF.") from error
     if kind == "PNG":
         return "image/png", size, png_packets(data)
     if kind in ("JPEG", "MPO"):
@@ -230,7 +230,7 @@ def _text(value: object) -> str | None:
     return line.strip() or None
 
 
-def _flat(said: dict[str, Any]) -> dict[str, Any]:
+def _flat(said: dict[str, Any]) -> dict[str, str]:
     return {
         key: text
         for name, value in list(said.items())[:_LONGEST_LIST]
