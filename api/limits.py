@@ -1,4 +1,4 @@
-"""Refuses bodies that are too large or of a wrong kind before anything reads them. Pure ASGI."""
+"""Refuses bodies that are too large or not JSON before anything reads them. Pure ASGI."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from api.answers import API
 from api.problems import answer
 from domain.errors import BodyTooLarge, UnsupportedMediaType
 
-TAKES_A_PICTURE = frozenset({f"{API}/provenance"})
-"""The paths whose body is a file; every other's is JSON."""
+TAKES_FILES = frozenset({f"{API}/provenance"})
+"""The paths whose body is a file, of which the bytes decide; every other's is JSON."""
 
 
 class BodyLimits:
@@ -31,11 +31,11 @@ class BodyLimits:
         if int(headers.get("content-length", "0")) > self._max_bytes:
             await answer(self._too_large())(scope, receive, send)
             return
-        if _has_body(headers):
-            refused = _refused(_kind(headers), takes_a_picture=scope["path"] in TAKES_A_PICTURE)
-            if refused is not None:
-                await answer(refused)(scope, receive, send)
-                return
+        takes_files = scope["path"] in TAKES_FILES
+        if _has_body(headers) and not takes_files and not _is_json(headers):
+            refused = UnsupportedMediaType("Send JSON, with 'Content-Type: application/json'.")
+            await answer(refused)(scope, receive, send)
+            return
         read = await self._read(receive)
         if read is None:
             await answer(self._too_large())(scope, receive, send)
@@ -71,15 +71,6 @@ def _has_body(headers: Headers) -> bool:
     return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
 
 
-def _refused(kind: str, *, takes_a_picture: bool) -> UnsupportedMediaType | None:
-    if takes_a_picture:
-        if kind.startswith("image/") or kind == "application/octet-stream":
-            return None
-        return UnsupportedMediaType("Send the file itself, with 'Content-Type: image/…'.")
-    if kind == "application/json" or kind.endswith("+json"):
-        return None
-    return UnsupportedMediaType("Send JSON, with 'Content-Type: application/json'.")
-
-
-def _kind(headers: Headers) -> str:
-    return headers.get("content-type", "").partition(";")[0].strip().lower()
+def _is_json(headers: Headers) -> bool:
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json" or kind.endswith("+json")

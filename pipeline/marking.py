@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from cryptography.x509 import load_pem_x509_certificates
+
 from domain.errors import SigningFailed
 from domain.provenance import (
     COMPOSITE_WITH_TRAINED_ALGORITHMIC_MEDIA,
@@ -114,7 +116,8 @@ def load_mark_reader(trust_anchors: Path | None) -> MarkReader:
         return MarkReader()
     pem = _pem("DARKROOM_C2PA_TRUST_ANCHORS", trust_anchors)
     try:
-        return MarkReader(pem.decode("ascii"))
+        load_pem_x509_certificates(pem)
+        return MarkReader(pem.decode())
     except ValueError as error:
         raise CredentialsError(
             f"DARKROOM_C2PA_TRUST_ANCHORS={trust_anchors} holds no PEM certificates"
