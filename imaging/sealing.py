@@ -197,11 +197,18 @@ def _changes(original: Marks, data: bytes) -> list[str]:
             new_width, new_height = image.size
     except OSError as error:
         raise SigningFailed("The final could not be signed.", context=str(error)) from error
-    if (width, height) == (new_width, new_height):
-        return []
-    # A side that was rounded to whole pixels is off by less than one.
-    off = abs(width * new_height - height * new_width)
-    return ["c2pa.cropped", "c2pa.resized"] if off > max(width, height) else ["c2pa.resized"]
+    turned = []
+    if not _alike(width, height, new_width, new_height):
+        if _alike(height, width, new_width, new_height):
+            width, height, turned = height, width, ["c2pa.orientation"]
+        else:
+            return ["c2pa.cropped", "c2pa.resized"]
+    return turned if (width, height) == (new_width, new_height) else [*turned, "c2pa.resized"]
+
+
+def _alike(width: int, height: int, new_width: int, new_height: int) -> bool:
+    """Whether one is the other in another size: a side rounded to pixels is off by less than one."""
+    return abs(width * new_height - height * new_width) <= max(width, height)
 
 
 def _certificates(chain: bytes, now: datetime) -> list[x509.Certificate]:

@@ -83,6 +83,7 @@ class TestSeal:
         for size, image_format, changes in (
             ((48, 32), "png", []),
             ((24, 16), "png", ["c2pa.resized"]),
+            ((32, 48), "png", ["c2pa.orientation"]),
             ((25, 17), "webp", ["c2pa.resized", "c2pa.transcoded"]),
             ((30, 10), "jpeg", ["c2pa.cropped", "c2pa.resized", "c2pa.transcoded"]),
         ):
