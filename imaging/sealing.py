@@ -207,7 +207,7 @@ def _changes(original: Marks, data: bytes) -> list[str]:
 
 
 def _alike(width: int, height: int, new_width: int, new_height: int) -> bool:
-    """Whether one is the other in another size: a side rounded to pixels is off by less than one."""
+    """Whether one is the other in another size, where a rounded side is off by less than one."""
     return abs(width * new_height - height * new_width) <= max(width, height)
 
 
