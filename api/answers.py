@@ -17,8 +17,10 @@ from api.schemas import (
     ImageAnswer,
     ImageJobStatusResponse,
     LinksAnswer,
+    ProvenanceAnswer,
     ResultAnswer,
     ReviewAnswer,
+    UpstreamAnswer,
     VariantAnswer,
 )
 from api.snapshots import BatchSnapshot, JobSnapshot
@@ -34,6 +36,7 @@ from domain.jobs import (
     JobResult,
     JobState,
 )
+from domain.provenance import Provenance
 from domain.reviews import FinalOffer, Review
 from imaging.provenance import NEWS_CODES
 from settings import Settings
@@ -231,6 +234,7 @@ def _image(
         )
         for variant in image.variants
     ]
+    source_type = f"{NEWS_CODES}{image.digital_source_type}"
     return ImageAnswer(
         url=url,
         width=main.width_px,
@@ -246,7 +250,17 @@ def _image(
         dominant_color=image.dominant_color,
         variants=variants,
         srcset=", ".join(f"{v.url} {v.width}w" for v in variants if v.format == "webp"),
-        digital_source_type=f"{NEWS_CODES}{image.digital_source_type}",
+        digital_source_type=source_type,
+        provenance=_provenance(source_type, image.provenance or Provenance()),
+    )
+
+
+def _provenance(source_type: str, kept: Provenance) -> ProvenanceAnswer:
+    upstream = kept.upstream
+    return ProvenanceAnswer(
+        digital_source_type=source_type,
+        signed=kept.signed,
+        upstream=UpstreamAnswer(**upstream.model_dump()) if upstream else None,
     )
 
 

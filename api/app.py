@@ -32,6 +32,7 @@ from api.routes import (
     images,
     jobs,
     metrics,
+    provenance,
     providers,
     quote,
     streams,
@@ -106,7 +107,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     problems.install(app)
     _stand_before(app, settings, meters)
-    for module in (images, quote, jobs, batches, blogs, streams, costs, providers, files, webhooks):
+    for module in (
+        *(images, quote, jobs, batches, blogs, streams),
+        *(costs, providers, files, provenance, webhooks),
+    ):
         app.include_router(module.router, prefix=API)
     app.include_router(codec.router)
     app.include_router(health.router)

@@ -38,6 +38,7 @@ from domain.budgets import Period
 from domain.costs import GroupBy
 from domain.errors import Billed, DarkroomError, codes
 from domain.jobs import Consistency, CostBasis, JobStatus, JsonScalar, Outcome, Stage
+from domain.provenance import ManifestState
 from domain.reviews import (
     Approval,
     FinalChoices,
@@ -279,6 +280,22 @@ class VariantAnswer(BaseModel):
     format: str
 
 
+class UpstreamAnswer(BaseModel):
+    """The C2PA manifest that a vendor put into the original, which is stored untouched."""
+
+    state: ManifestState
+    issuer: Maybe[str]
+    generator: Maybe[str]
+
+
+class ProvenanceAnswer(BaseModel):
+    """How an image's files are marked."""
+
+    digital_source_type: str
+    signed: bool = Field(description="Whether each file carries a C2PA manifest of ours")
+    upstream: Maybe[UpstreamAnswer]
+
+
 class ImageAnswer(BaseModel):
     """One finished image; `url` needs no header and does not expire."""
 
@@ -297,6 +314,7 @@ class ImageAnswer(BaseModel):
     variants: list[VariantAnswer]
     srcset: str
     digital_source_type: str
+    provenance: ProvenanceAnswer
 
 
 class ResultAnswer(BaseModel):

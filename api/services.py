@@ -23,6 +23,7 @@ from api.engine_room import EngineRoom
 from api.estimates import Estimates
 from api.health import HealthCheck
 from api.listing import Listing
+from api.marks import MarkDesk
 from api.offering import Offering
 from api.quoting import Quotes
 from api.reading import Reader
@@ -35,6 +36,7 @@ from api.watching import Watchman
 from observing.meters import Meters
 from pipeline.delivering import WebhookSender
 from pipeline.developing import Developer
+from pipeline.marking import Marker, load_mark_reader, load_sealer
 from pipeline.paying import Cashier
 from pipeline.planning import Planner
 from pipeline.references import References
@@ -47,6 +49,7 @@ from settings import Settings
 from storage.archive import Archive
 from storage.ledger import Ledger
 from storage.objects import ObjectStore
+from version import VERSION
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ class Services:
     offering: Offering
     deliveries: Deliveries
     webhook_trials: WebhookTrials
+    marks: MarkDesk
 
     @classmethod
     def build(
@@ -84,7 +88,10 @@ class Services:
         roster: Roster,
         meters: Meters | None = None,
     ) -> Services:
-        """Wire the services; no call is made yet."""
+        """Wire the services; no call is made yet.
+
+        Raises `CatalogueError`, and `CredentialsError` where finals cannot be signed as set up.
+        """
         meters = meters or Meters()
         archive, ledger = Archive(store), Ledger(store)
         engine = EngineRoom(client, settings.patience_seconds)
@@ -106,6 +113,8 @@ class Services:
         subscriptions = load_subscriptions(
             settings.config, os.environ, settings.webhook_secrets, settings.webhook_hosts
         )
+        mark_reader = load_mark_reader(settings.c2pa_trust_anchors)
+        marker = Marker(mark_reader, load_sealer(settings.signing, VERSION), VERSION)
         submissions = Submissions(
             engine,
             planner,
@@ -120,7 +129,7 @@ class Services:
                     References(store, settings.reference_hosts),
                     Cashier(LockedPurse(budgets), ledger, meters.entered),
                 ),
-                Developer(store, archive, planner),
+                Developer(store, archive, planner, marker),
                 meters,
             ),
             desk,
@@ -152,6 +161,7 @@ class Services:
             webhook_trials=WebhookTrials(
                 subscriptions, WebhookSender(settings.webhook_hosts), claims
             ),
+            marks=MarkDesk(mark_reader, store, reader),
         )
 
     def addresses(self, request: Request) -> Addresses:

@@ -13,7 +13,8 @@ from pydantic import Field
 from domain.errors import Billed, JobFailure
 from domain.model import Model
 from domain.once import Once
-from domain.reviews import FinalOffer, Review, ReviewState
+from domain.provenance import Provenance
+from domain.reviews import Endorsement, FinalOffer, Review, ReviewState
 from domain.sizes import AspectRatio, Quality
 from domain.webhooks import Receiver, Subscription, WebhookEvent, receivers
 
@@ -136,6 +137,8 @@ class JobRequest(Model):
     revision_of: str | None = None
     retry_of: str | None = None
     consistency: Consistency | None = None
+    endorsement: Endorsement | None = None
+    """The approval that started it, where it is the final of a draft."""
     warnings: list[str] | None = None
     """What the caller should know, such as a model that is going to be shut down."""
     once: Once | None = None
@@ -225,6 +228,7 @@ class ImageAsset(Model):
     dominant_color: str
     digital_source_type: str
     """An IPTC NewsCode, without the scheme's address."""
+    provenance: Provenance | None = None
 
 
 class JobResult(Model):

@@ -87,6 +87,7 @@ class Planner:
                 "created_at": datetime.now(UTC),
                 "stand_in_for": stood_in_for or draft.request.stand_in_for,
                 "draft_job_id": draft.job_id,
+                "endorsement": draft.endorsement,
                 "revision_of": None,
                 "retry_of": None,
                 "once": None,
