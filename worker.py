@@ -38,6 +38,7 @@ from observing.meters import Meters
 from observing.tracing import Tracing, start_tracing
 from pipeline.delivering import DELIVERIES_AT_ONCE, WebhookSender
 from pipeline.developing import Developer
+from pipeline.house import load_house
 from pipeline.paying import Cashier, Told, nobody
 from pipeline.planning import Planner
 from pipeline.references import References
@@ -130,6 +131,7 @@ def _story(
         roster.problems,
         stand_in=settings.stand_in,
         review_seconds=settings.review_seconds,
+        house=load_house(settings.config, catalogue),
     )
     develops = DevelopActivities(Developer(store, archive, planner), archive)
     batches = BatchActivities(client, archive)

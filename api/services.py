@@ -35,6 +35,7 @@ from api.watching import Watchman
 from observing.meters import Meters
 from pipeline.delivering import WebhookSender
 from pipeline.developing import Developer
+from pipeline.house import load_house
 from pipeline.paying import Cashier
 from pipeline.planning import Planner
 from pipeline.references import References
@@ -93,12 +94,14 @@ class Services:
         estimates = Estimates(engine)
         closing = Closing()
         watchman = Watchman(closing, settings.poll_interval_seconds)
+        house = load_house(settings.config, catalogue)
         planner = Planner(
             catalogue,
             roster.offered,
             roster.problems,
             stand_in=settings.stand_in,
             review_seconds=settings.review_seconds,
+            house=house,
         )
         budgets = load_budgets(settings.config)
         desk = BudgetDesk(engine, budgets)
@@ -147,7 +150,7 @@ class Services:
             health=HealthCheck(engine, store),
             quotes=Quotes(planner, estimates, claims, settings.batch_concurrency),
             billing=Billing(ledger, desk),
-            offering=Offering(catalogue, roster),
+            offering=Offering(catalogue, roster, house),
             deliveries=Deliveries(engine, claims),
             webhook_trials=WebhookTrials(
                 subscriptions, WebhookSender(settings.webhook_hosts), claims

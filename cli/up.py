@@ -23,6 +23,7 @@ from cli.home import ChildrenLock, claimed, prepare_home, writing_to
 from cli.preflight import check_exposure, check_ports
 from cli.supervisor import Child, NotReadyError, ReadyCheck, Supervisor
 from domain.keys import ApiKey
+from pipeline.house import load_house
 from pipeline.planning import STAND_IN
 from pipeline.spending import load_budgets
 from pipeline.subscribing import load_subscriptions
@@ -154,6 +155,7 @@ def compose(home: Path, settings: Settings, code_root: Path) -> Plan:
     """
     # What is wrong in these is said before anything starts.
     load_budgets(settings.config)
+    load_house(settings.config, load_catalogue(settings.config))
     load_subscriptions(
         settings.config, os.environ, settings.webhook_secrets, settings.webhook_hosts
     )

@@ -121,6 +121,9 @@ class SuccessorOrder(Model):
     """The one that rendered the draft, which after a fallback is not the first choice."""
     model: str
     drawn_seed: int | None = None
+    """Of the image that was chosen."""
+    image_index: int | None = None
+    """Which of the draft's images was chosen, from 0; None for the first."""
 
 
 def basis_of(originals: Iterable[Original]) -> CostBasis:
