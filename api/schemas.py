@@ -414,6 +414,7 @@ class LinksAnswer(BaseModel):
     self: str
     events: str
     temporal_ui: Maybe[str]
+    rounds: Maybe[str]
     approve: Maybe[str]
     reject: Maybe[str]
 

@@ -28,6 +28,7 @@ from api.quoting import Quotes
 from api.reading import Reader
 from api.records import Records
 from api.retrying import Retries
+from api.rounds import Rounds
 from api.streaming import Streams
 from api.submitting import InlineRunner, Submissions
 from api.trying import WebhookTrials
@@ -60,6 +61,7 @@ class Services:
     reader: Reader
     listing: Listing
     blogs: Blogs
+    rounds: Rounds
     submissions: Submissions
     retries: Retries
     decisions: Decisions
@@ -137,6 +139,7 @@ class Services:
             reader=reader,
             listing=Listing(engine, reader, records),
             blogs=Blogs(archive, records),
+            rounds=Rounds(engine, reader, records),
             submissions=submissions,
             retries=Retries(
                 engine, reader, archive, planner, estimates, desk, subscriptions, claims

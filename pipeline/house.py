@@ -143,7 +143,7 @@ _BUILT_IN = {
         about="Above an article, and beside its title in lists.",
         width=1440,
         height=960,
-        prompt="{prompt}. Composed around one clear subject.",
+        prompt="{prompt}. Composed around one subject that reads at a glance.",
     ),
     "inline": Placement(about="Between two paragraphs.", width=1200, height=900),
     "social": Placement(
