@@ -39,6 +39,7 @@ from observing.meters import Meters
 from observing.tracing import Tracing, start_tracing
 from pipeline.delivering import DELIVERIES_AT_ONCE, WebhookSender
 from pipeline.developing import Developer
+from pipeline.house import load_house
 from pipeline.marking import CredentialsError, Marker, load_mark_reader, load_sealer
 from pipeline.paying import Cashier, Told, nobody
 from pipeline.planning import Planner
@@ -131,6 +132,7 @@ def _story(
         roster.problems,
         stand_in=settings.stand_in,
         review_seconds=settings.review_seconds,
+        house=load_house(settings.config, catalogue),
     )
     marker = Marker(
         load_mark_reader(settings.c2pa_trust_anchors),

@@ -37,6 +37,7 @@ from domain.jobs import (
     JobState,
 )
 from domain.provenance import Provenance
+from domain.renders import total_usd
 from domain.reviews import FinalOffer, Review
 from imaging.provenance import NEWS_CODES
 from settings import Settings
@@ -84,6 +85,7 @@ class Addresses:
             self=here,
             events=f"{here}/events",
             temporal_ui=self.workflow(batch_id),
+            rounds=None,
             approve=f"{here}/approve",
             reject=f"{here}/reject",
         )
@@ -96,6 +98,7 @@ class Addresses:
             self=here,
             events=f"{here}/events",
             temporal_ui=self.workflow(job_id),
+            rounds=f"{here}/rounds",
             approve=f"{here}/approve" if may_decide else None,
             reject=f"{here}/reject" if may_decide else None,
         )
@@ -152,6 +155,8 @@ def result_answer(job_id: str, result: JobResult, at: Addresses) -> ResultAnswer
         model=result.model,
         cost=result.cost_usd or 0.0,
         consistency=result.consistency,
+        prompt=result.prompt,
+        full_prompt=result.full_prompt,
     )
 
 
@@ -169,7 +174,7 @@ def batch_answer(snapshot: BatchSnapshot, at: Addresses) -> BatchStatusAnswer:
         total_images=request.total_images,
         counts=dict(Counter(item.status for item in state.items)),
         review_counts=dict(Counter(item.review for item in state.items if item.review)),
-        cost=_cost(None if None in costs else sum(cost for cost in costs if cost is not None)),
+        cost=cost_sum_answer(total_usd(costs)),
         cancelled=state.cancelled,
         blog_id=request.blog_id,
         blog_job_id=request.blog_job_id,
@@ -295,6 +300,7 @@ def review_answer(review: Review) -> ReviewAnswer:
         decided_at=review.decided_at,
         expires_at=review.expires_at,
         problem=review.problem,
+        image_index=review.image_index,
         final=final_answer(review.final) if review.final else None,
     )
 
@@ -313,6 +319,11 @@ def image_cost_answer(result: JobResult) -> CostAnswer:
     if result.cost_usd is None:
         return _cost(None)
     return _cost(round(result.cost_usd / len(result.images), 6), result.cost_basis)
+
+
+def cost_sum_answer(amount_usd: float | None) -> CostAnswer:
+    """What several jobs cost together."""
+    return _cost(amount_usd)
 
 
 def _cost(

@@ -20,6 +20,7 @@ from api.schemas import (
 )
 from domain.jobs import Consistency, JobStatus, JsonScalar
 from domain.reviews import Name, ReviewState
+from domain.sizes import AspectRatio, Quality
 
 _FIRST_YEAR, _LAST_YEAR = 1970, 2200
 _MAX_CURSOR = 1000
@@ -117,6 +118,59 @@ class JobsAnswer(BaseModel):
 
     jobs: list[ListedJob]
     next_cursor: NextCursor
+
+
+class Parameters(BaseModel):
+    """What a job was to make, in the caller's words or an editor's."""
+
+    prompt: str
+    full_prompt: Annotated[
+        Maybe[str],
+        Field(description="As it was sent, where a house style or a placement made more of it"),
+    ]
+    negative_prompt: Maybe[str]
+    style: Maybe[str]
+    placement: Maybe[str]
+    quality: Quality
+    aspect_ratio: Maybe[AspectRatio]
+    width: int
+    height: int
+    seed: int
+    num_images: int
+    reference_image_url: Maybe[str]
+    provider: str = Field(description="The first choice; `provider` of the job made it")
+    model: str
+
+
+class Thumbnail(BaseModel):
+    """One image of a round, in its smallest variant."""
+
+    image_index: int
+    url: str
+    thumbnail_url: str
+    width: int
+    height: int
+
+
+class RoundJob(ListedJob):
+    """A draft or a final, as one step of an image's way."""
+
+    round: int = Field(description="From 1; a final and a retry have their draft's")
+    retry_job_id: Maybe[str]
+    thumbnails: list[Thumbnail]
+    parameters: Annotated[
+        Maybe[Parameters], Field(description="Left out while nobody knows them yet")
+    ]
+    changed: list[str] = Field(
+        description="Which `parameters` differ from those of the job that this one follows"
+    )
+
+
+class RoundsAnswer(BaseModel):
+    """All that led to an image, the first round first, each final after its draft."""
+
+    jobs: list[RoundJob]
+    cost: CostAnswer = Field(description="Of all of them; null as soon as one is unknown")
 
 
 class BlogImage(ImageAnswer):

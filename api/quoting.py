@@ -43,23 +43,26 @@ class Quotes:
         kept = await self._claims.kept(once, caller.tenant)
         if kept is not None:
             return QuoteAnswer.model_validate(kept.answer)
-        quote = self._of(body)
+        quote = self._of(body, caller.tenant)
         told = await self._claims.keep(once, caller.tenant, quote.model_dump())
         return QuoteAnswer.model_validate(told)
 
-    def _of(self, body: ImageRequest | BatchRequestBody) -> QuoteAnswer:
-        return self.batch(body) if isinstance(body, BatchRequestBody) else self.image(body)
+    def _of(self, body: ImageRequest | BatchRequestBody, tenant: str) -> QuoteAnswer:
+        if isinstance(body, BatchRequestBody):
+            return self.batch(body, tenant)
+        return self.image(body, tenant)
 
-    def image(self, body: ImageRequest) -> QuoteAnswer:
+    def image(self, body: ImageRequest, tenant: str) -> QuoteAnswer:
         """The price of what `generate` would make."""
-        return self._quote([self._planner.job(body.wish())], 1)
+        return self._quote([self._planner.job(body.wish(tenant=tenant))], 1)
 
-    def batch(self, body: BatchRequestBody) -> QuoteAnswer:
+    def batch(self, body: BatchRequestBody, tenant: str) -> QuoteAnswer:
         """The price of what `batch-generate` would make, first as drafts where it says so."""
         requests = []
         for index, image in enumerate(body.images):
             with refused_as_of(index):
-                requests.append(self._planner.batch_item(image.wish(), body.workflow))
+                wish = image.wish(tenant=tenant)
+                requests.append(self._planner.batch_item(wish, body.workflow))
         at_once = body.max_concurrency or self._batch_concurrency
         return self._quote(requests, -(-len(requests) // at_once))
 

@@ -44,6 +44,8 @@ from domain.reviews import (
     FinalChoices,
     Name,
     NegativePrompt,
+    NumImages,
+    Placement,
     Prompt,
     Rejection,
     ReviewState,
@@ -124,10 +126,16 @@ class ImageRequest(Body):
     aspect_ratio: AspectRatio | None = Field(default=None, description="`1:1` where none is given")
     width: Side | None = Field(default=None, description="With `height`, wins over `aspect_ratio`")
     height: Side | None = None
-    style: Style | None = None
+    style: Style | None = Field(
+        default=None, description="A house style of `GET …/styles`, or one that the model knows"
+    )
+    placement: Placement | None = Field(
+        default=None,
+        description="Of `GET …/placements`: shape, size and prompt; a size or ratio given wins",
+    )
     negative_prompt: NegativePrompt | None = None
     seed: Seed | None = None
-    num_images: Annotated[StrictInt, Field(ge=1, le=4)] = 1
+    num_images: NumImages = 1
     provider: Name | None = None
     model: Name | None = None
     fallback_providers: list[Name] | None = Field(default=None, max_length=8)
@@ -327,6 +335,11 @@ class ResultAnswer(BaseModel):
     model: str
     cost: float = Field(description="USD; 0 also where unknown, see the job's `cost`")
     consistency: Maybe[Consistency]
+    prompt: Annotated[Maybe[str], Field(description="As the caller wrote it")]
+    full_prompt: Annotated[
+        Maybe[str],
+        Field(description="As it was sent, where a house style or a placement made more of it"),
+    ]
 
 
 class GenerateAnswer(ResultAnswer):
@@ -388,6 +401,9 @@ class ReviewAnswer(BaseModel):
     decided_at: Maybe[datetime]
     expires_at: Maybe[datetime]
     problem: Maybe[str]
+    image_index: Annotated[
+        Maybe[int], Field(description="Which of the draft's images was approved, from 0")
+    ]
     final: Maybe[FinalAnswer]
 
 
@@ -428,6 +444,7 @@ class LinksAnswer(BaseModel):
     self: str
     events: str
     temporal_ui: Maybe[str]
+    rounds: Maybe[str]
     approve: Maybe[str]
     reject: Maybe[str]
 
@@ -489,6 +506,9 @@ Unsaid = SkipJsonSchema[Annotated[Name | None, BeforeValidator(lambda sent: None
 class ApproveBody(Approval, Body):
     """Yes, and what the final should be where it differs from the plan."""
 
+    image_index: StrictInt | None = Field(
+        default=None, description="Which of the draft's images, from 0; the first where not given"
+    )
     final: FinalBody | None = None
     decided_by: Unsaid = None
 
@@ -816,6 +836,48 @@ class Alive(BaseModel):
     """The process answers."""
 
     status: Literal["alive"]
+
+
+class StyleAnswer(BaseModel):
+    """One house style."""
+
+    name: str
+    about: str
+    palette: list[str]
+    providers: dict[Quality, str] = Field(
+        description="Who renders it where a request names nobody; the default for other qualities"
+    )
+
+
+class StylesAnswer(BaseModel):
+    """The house styles that the caller may name."""
+
+    styles: list[StyleAnswer]
+
+
+class SizeAnswer(BaseModel):
+    """In pixels."""
+
+    width: int
+    height: int
+
+
+class PlacementAnswer(BaseModel):
+    """One place on a page."""
+
+    name: str
+    about: str
+    aspect_ratio: Annotated[
+        Maybe[AspectRatio], Field(description="Its own, or near its own; left out where none is")
+    ]
+    sizes: dict[Quality, SizeAnswer]
+    prompt: str = Field(description="What becomes of the caller's, which stands at `{prompt}`")
+
+
+class PlacementsAnswer(BaseModel):
+    """Every placement."""
+
+    placements: list[PlacementAnswer]
 
 
 class PartHealth(BaseModel):

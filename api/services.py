@@ -29,6 +29,7 @@ from api.quoting import Quotes
 from api.reading import Reader
 from api.records import Records
 from api.retrying import Retries
+from api.rounds import Rounds
 from api.streaming import Streams
 from api.submitting import InlineRunner, Submissions
 from api.trying import WebhookTrials
@@ -36,6 +37,7 @@ from api.watching import Watchman
 from observing.meters import Meters
 from pipeline.delivering import WebhookSender
 from pipeline.developing import Developer
+from pipeline.house import load_house
 from pipeline.marking import Marker, load_mark_reader, load_sealer
 from pipeline.paying import Cashier
 from pipeline.planning import Planner
@@ -62,6 +64,7 @@ class Services:
     reader: Reader
     listing: Listing
     blogs: Blogs
+    rounds: Rounds
     submissions: Submissions
     retries: Retries
     decisions: Decisions
@@ -100,12 +103,14 @@ class Services:
         estimates = Estimates(engine)
         closing = Closing()
         watchman = Watchman(closing, settings.poll_interval_seconds)
+        house = load_house(settings.config, catalogue)
         planner = Planner(
             catalogue,
             roster.offered,
             roster.problems,
             stand_in=settings.stand_in,
             review_seconds=settings.review_seconds,
+            house=house,
         )
         budgets = load_budgets(settings.config)
         desk = BudgetDesk(engine, budgets)
@@ -143,6 +148,7 @@ class Services:
             reader=reader,
             listing=Listing(engine, reader, records, settings.patience_seconds),
             blogs=Blogs(archive, records),
+            rounds=Rounds(engine, reader, records),
             submissions=submissions,
             retries=Retries(
                 engine, reader, archive, planner, estimates, desk, subscriptions, claims
@@ -156,7 +162,7 @@ class Services:
             health=HealthCheck(engine, store, settings.patience_seconds),
             quotes=Quotes(planner, estimates, claims, settings.batch_concurrency),
             billing=Billing(ledger, desk),
-            offering=Offering(catalogue, roster),
+            offering=Offering(catalogue, roster, house),
             deliveries=Deliveries(engine, claims),
             webhook_trials=WebhookTrials(
                 subscriptions, WebhookSender(settings.webhook_hosts), claims

@@ -138,7 +138,10 @@ class Submissions:
             with refused_as_of(index):
                 self._check_webhook(image.webhook_url, caller.tenant)
                 wish = image.wish(
-                    blog_id=blog_id, blog_job_id=blog_job_id, **body.webhook_of(image)
+                    tenant=caller.tenant,
+                    blog_id=blog_id,
+                    blog_job_id=blog_job_id,
+                    **body.webhook_of(image),
                 )
                 planned = _of(caller, self._planner.batch_item(wish, body.workflow))
                 requests.append(self._subscriptions.attached(planned, context.base_url.get()))
@@ -253,7 +256,7 @@ class Submissions:
     def _plan(
         self, body: ImageRequest, blog_id: str | None, blog_job_id: str | None, caller: Caller
     ) -> JobRequest:
-        wish = body.wish(blog_id=blog_id, blog_job_id=blog_job_id)
+        wish = body.wish(tenant=caller.tenant, blog_id=blog_id, blog_job_id=blog_job_id)
         return _of(caller, self._planner.job(wish))
 
     def _seconds(self, request: JobRequest) -> int:

@@ -23,6 +23,7 @@ from cli.home import ChildrenLock, claimed, prepare_home, writing_to
 from cli.preflight import check_exposure, check_ports
 from cli.supervisor import Child, NotReadyError, ReadyCheck, Supervisor
 from domain.keys import ApiKey
+from pipeline.house import load_house
 from pipeline.marking import load_mark_reader, load_sealer
 from pipeline.planning import STAND_IN
 from pipeline.spending import load_budgets
@@ -159,6 +160,7 @@ def compose(home: Path, settings: Settings, code_root: Path) -> Plan:
     load_budgets(settings.config)
     load_mark_reader(settings.c2pa_trust_anchors)
     load_sealer(settings.signing, VERSION)
+    load_house(settings.config, load_catalogue(settings.config))
     load_subscriptions(
         settings.config, os.environ, settings.webhook_secrets, settings.webhook_hosts
     )

@@ -89,6 +89,17 @@ class Target(Model):
     """None for one."""
 
 
+class Asked(Model):
+    """A caller's own words, of which a house style or a placement has made the prompt."""
+
+    prompt: str
+    negative_prompt: str | None = None
+    style: str | None = None
+    placement: str | None = None
+    own_size: bool | None = None
+    """The size is the caller's, not the placement's."""
+
+
 class ImageSpec(Model):
     """The picture that was asked for, fully resolved."""
 
@@ -105,6 +116,21 @@ class ImageSpec(Model):
     reference_image_url: str | None = None
     reference_key: str | None = None
     """The store's key of the draft's original, where the final is bound to it."""
+    palette: list[str] | None = None
+    """The house style's colours, as `#rrggbb` or by name; the prompt says them too."""
+    asked: Asked | None = None
+    """None where the caller's words are the prompt."""
+
+    @property
+    def words(self) -> Asked:
+        """What the caller wrote."""
+        return self.asked or Asked(
+            prompt=self.prompt, negative_prompt=self.negative_prompt, style=self.style
+        )
+
+    def seed_of(self, index: int) -> int:
+        """The seed of the image with that index."""
+        return (self.seed + index) % 2**32
 
 
 class JobRequest(Model):
@@ -136,6 +162,8 @@ class JobRequest(Model):
     draft_job_id: str | None = None
     revision_of: str | None = None
     retry_of: str | None = None
+    named_provider: str | None = None
+    """The one that the caller or an editor named; None where it was chosen for them."""
     consistency: Consistency | None = None
     endorsement: Endorsement | None = None
     """The approval that started it, where it is the final of a draft."""
@@ -242,10 +270,18 @@ class JobResult(Model):
     cost_usd: float | None = None
     cost_basis: CostBasis | None = None
     consistency: Consistency | None = None
+    prompt: str | None = None
+    """The caller's."""
+    full_prompt: str | None = None
+    """As it was sent, where a house style or a placement made more of it."""
 
     def key(self, variant: Variant) -> str:
         """The store's key of a variant."""
         return f"{self.asset_prefix}/{variant.name}"
+
+    def drawn_seed(self, index: int) -> int | None:
+        """What an image was drawn with; None where nobody knows, or there is no such image."""
+        return self.images[index].seed if 0 <= index < len(self.images) else None
 
 
 class Developed(Model):

@@ -122,6 +122,9 @@ class SuccessorOrder(Model):
     """The one that rendered the draft, which after a fallback is not the first choice."""
     model: str
     drawn_seed: int | None = None
+    """Of the image that was chosen."""
+    image_index: int | None = None
+    """Which of the draft's images was chosen, from 0; None for the first."""
     endorsement: Endorsement | None = None
     """The editor's approval, where this is for a final."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from domain.jobs import JsonScalar
+from domain.keys import DEFAULT_TENANT
 from domain.model import Model
 from domain.sizes import AspectRatio, Quality
 from domain.webhooks import WebhookEvent
@@ -17,6 +18,7 @@ class Wish(Model):
     width: int | None = None
     height: int | None = None
     style: str | None = None
+    placement: str | None = None
     negative_prompt: str | None = None
     seed: int | None = None
     num_images: int = 1
@@ -31,3 +33,4 @@ class Wish(Model):
     webhook_url: str | None = None
     webhook_events: list[WebhookEvent] | None = None
     alt_text: str | None = None
+    tenant: str = DEFAULT_TENANT

@@ -62,6 +62,8 @@ class Developer:
                 cost_usd=rendered.cost_usd,
                 cost_basis=rendered.cost_basis,
                 consistency=order.request.consistency,
+                prompt=order.request.spec.words.prompt,
+                full_prompt=order.request.spec.prompt if order.request.spec.asked else None,
             ),
             completed_at=datetime.now(UTC),
             final=self._offer(order),
@@ -128,8 +130,8 @@ def state_after(order: DevelopOrder, developed: Developed) -> JobState:
 
 
 def alt_text_of(spec: ImageSpec) -> str:
-    """The prompt as an image description, cut at a word."""
-    words = " ".join(spec.prompt.split())
+    """The caller's prompt as an image description, cut at a word."""
+    words = " ".join(spec.words.prompt.split())
     if len(words) <= _ALT_TEXT_CHARACTERS:
         return words
     return words[:_ALT_TEXT_CHARACTERS].rsplit(" ", 1)[0] + "…"

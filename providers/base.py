@@ -47,7 +47,7 @@ class Order:
 
     def seed(self, index: int) -> int:
         """The seed of the picture with that index."""
-        return (self.spec.seed + index) % 2**32
+        return self.spec.seed_of(index)
 
     @property
     def first_seed(self) -> int:

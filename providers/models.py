@@ -9,11 +9,9 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
 
-from domain.sizes import AspectRatio, Quality, Size
+from domain.sizes import NEAR_RATIO, AspectRatio, Quality, Size, nearest_ratio
 
 _MEGAPIXEL = 1024 * 1024
-_NEAR_RATIO = 1.1
-"""A model that takes only some ratios is given the nearest, where it is this near."""
 
 
 class Table(BaseModel):
@@ -120,15 +118,13 @@ class Sizes(Table):
     def _fit_ratio(
         self, asked: Size, ratios: list[AspectRatio], tiers: dict[str, float]
     ) -> Fit | None:
-        shape = asked.width_px / asked.height_px
-        ratio = min(ratios, key=lambda ratio: abs(math.log(shape / ratio.width_to_height)))
-        off = max(shape / ratio.width_to_height, ratio.width_to_height / shape)
+        ratio = nearest_ratio(asked, ratios)
         area = asked.width_px * asked.height_px / _MEGAPIXEL
         by_area = sorted(tiers.items(), key=lambda tier: tier[1])
         # A preset of ours, such as 1536x1024, may be a little over a tier's own area.
-        enough = [tier for tier in by_area if tier[1] * _NEAR_RATIO * _NEAR_RATIO >= area]
+        enough = [tier for tier in by_area if tier[1] * NEAR_RATIO * NEAR_RATIO >= area]
         tier, megapixels = (enough or by_area[-1:])[0]
-        if off > _NEAR_RATIO or max(asked) > self.max_side_px:
+        if ratio is None or max(asked) > self.max_side_px:
             return None
         height = math.sqrt(megapixels * _MEGAPIXEL / ratio.width_to_height)
         sides = (height * ratio.width_to_height, height)

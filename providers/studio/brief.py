@@ -1,6 +1,6 @@
 """Everything a picture needs to know before the first stroke: theme, look, light, palette, dice."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -49,9 +49,18 @@ class Brief:
         return mix(self.light.far, self.light.near, depth)
 
 
-def prepare(prompt: str, style: str | None, negative_prompt: str | None, seed: int) -> Brief:
-    """Return the brief for a prompt; style and negative prompt do not move the composition."""
+def prepare(
+    prompt: str,
+    style: str | None,
+    negative_prompt: str | None,
+    seed: int,
+    palette_names: tuple[str, ...] = (),
+) -> Brief:
+    """Return the brief for a prompt; only prompt and seed move the composition."""
     theme = lexicon.read(prompt, negative_prompt)
+    colours = lexicon.colours(palette_names)
+    if colours:
+        theme = replace(theme, colours=colours)
     banned, unwanted = lexicon.banned(negative_prompt)
     dice = Dice(prompt, seed)
     look = styles.find(style)

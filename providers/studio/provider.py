@@ -57,6 +57,7 @@ def _draw(order: Order, index: int, on_progress: Report) -> Picture:
             seed=seed,
             width_px=order.size.width_px,
             height_px=order.size.height_px,
+            palette=tuple(spec.palette or ()),
         ),
         on_progress,
     )

@@ -126,7 +126,7 @@ class Caller:
 
 def small(**image: Any) -> Json:
     """An image request that costs a provider next to nothing."""
-    if "aspect_ratio" in image or "aspectRatio" in image or "quality" in image:
+    if {"aspect_ratio", "aspectRatio", "quality", "placement"} & set(image):
         return {"prompt": PROMPT, **image}
     return {"prompt": PROMPT, "width": 64, "height": 64, **image}
 

@@ -185,6 +185,18 @@ async def refused_approval(stage: Stage) -> str:
     return job.id
 
 
+async def chosen_image(stage: Stage) -> str:
+    """Of three; one that is not there was named before."""
+    wish = _wish(Quality.DRAFT).model_copy(update={"num_images": 3})
+    async with stage.new_worker():
+        job = await start_job(stage.client, stage.planner.job(wish))
+        await _awaits_review(stage.client, job.id)
+        for index in (3, 2):
+            await job.signal(ImageJobWorkflow.approve, Approval(image_index=index))
+        await _closed(stage.client, job.id)
+    return job.id
+
+
 async def revised_draft(stage: Stage) -> str:
     async with stage.new_worker():
         job = await _draft(stage)
@@ -338,6 +350,7 @@ STORIES: dict[str, Story] = {
         approved_early,
         final_of_a_draft,
         refused_approval,
+        chosen_image,
         revised_draft,
         cancelled_review,
         job_with_webhook,
