@@ -25,6 +25,7 @@ from api.routes import (
     batches,
     blogs,
     costs,
+    edits,
     files,
     health,
     images,
@@ -100,7 +101,19 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     problems.install(app)
     _stand_before(app, settings, meters)
-    for module in (images, quote, jobs, batches, blogs, streams, costs, providers, files, webhooks):
+    for module in (
+        images,
+        edits,
+        quote,
+        jobs,
+        batches,
+        blogs,
+        streams,
+        costs,
+        providers,
+        files,
+        webhooks,
+    ):
         app.include_router(module.router, prefix=API)
     app.include_router(health.router)
     app.include_router(metrics.router)

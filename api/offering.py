@@ -13,6 +13,7 @@ from api.schemas import (
     ProvidersAnswer,
     SizesAnswer,
 )
+from domain.operations import Operation
 from domain.sizes import AspectRatio, Quality, size_for
 from providers.catalogue import Catalogue, ProviderEntry
 from providers.models import Model, Price
@@ -53,6 +54,7 @@ class Offering:
             problem=self._roster.problems.get(name),
             default_for=[q for q in Quality if self._catalogue.default_provider(q) == name],
             defaults=entry.defaults,
+            operations=_operations(entry),
             models=list(entry.models),
         )
 
@@ -65,6 +67,9 @@ class Offering:
             problem=problem,
             default_for=[quality for quality in Quality if entry.defaults[quality] == name],
             seed=model.seed,
+            operations=model.operations,
+            mask=model.mask,
+            strength=model.strength,
             references=model.references,
             negative_prompt=model.negative_prompt,
             styles=model.styles,
@@ -83,6 +88,14 @@ class Offering:
             instead = f"; use '{model.successor}' instead" if model.successor else ""
             return f"shut down on {model.shutdown_on}{instead}"
         return self._roster.problems.get(provider)
+
+
+def _operations(entry: ProviderEntry) -> dict[Operation, list[str]]:
+    doing = {
+        operation: [name for name, model in entry.models.items() if operation in model.operations]
+        for operation in Operation
+    }
+    return {operation: models for operation, models in doing.items() if models}
 
 
 def _sizes(model: Model) -> SizesAnswer:

@@ -28,6 +28,7 @@ from api.quoting import Quotes
 from api.reading import Reader
 from api.records import Records
 from api.retrying import Retries
+from api.reworking import Reworks
 from api.streaming import Streams
 from api.submitting import InlineRunner, Submissions
 from api.trying import WebhookTrials
@@ -39,6 +40,7 @@ from pipeline.paying import Cashier
 from pipeline.planning import Planner
 from pipeline.references import References
 from pipeline.rendering import Renderer
+from pipeline.sourcing import Sources
 from pipeline.spending import LockedPurse, load_budgets
 from pipeline.subscribing import load_subscriptions
 from providers.catalogue import Catalogue
@@ -106,9 +108,12 @@ class Services:
         subscriptions = load_subscriptions(
             settings.config, os.environ, settings.webhook_secrets, settings.webhook_hosts
         )
+        references = References(store, settings.reference_hosts)
+        reworks = Reworks(reader, archive, Sources(store, references))
         submissions = Submissions(
             engine,
             planner,
+            reworks,
             archive,
             reader,
             estimates,
@@ -117,7 +122,7 @@ class Services:
                 Renderer(
                     roster.providers,
                     store,
-                    References(store, settings.reference_hosts),
+                    references,
                     Cashier(LockedPurse(budgets), ledger, meters.entered),
                 ),
                 Developer(store, archive, planner),
@@ -145,7 +150,7 @@ class Services:
             watchman=watchman,
             streams=Streams(watchman, settings.keep_alive_seconds),
             health=HealthCheck(engine, store),
-            quotes=Quotes(planner, estimates, claims, settings.batch_concurrency),
+            quotes=Quotes(planner, reworks, estimates, claims, settings.batch_concurrency),
             billing=Billing(ledger, desk),
             offering=Offering(catalogue, roster),
             deliveries=Deliveries(engine, claims),

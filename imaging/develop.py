@@ -53,13 +53,15 @@ class Developed:
     digital_source_type: str
 
 
-def develop_original(data: bytes) -> Developed:
-    """Encode an original for the web, every encoding marked as AI-made; blocks.
+def develop_original(
+    data: bytes, digital_source_type: str = TRAINED_ALGORITHMIC_MEDIA
+) -> Developed:
+    """Encode an original for the web, every encoding marked with an IPTC NewsCode; blocks.
 
     Raises `InvalidOutput` when the bytes are no usable picture.
     """
     decoded = decode(data)
-    packet = xmp_packet(TRAINED_ALGORITHMIC_MEDIA)
+    packet = xmp_packet(digital_source_type)
     small = decoded.image.copy()
     small.thumbnail((_THUMBHASH_SIDE_PX, _THUMBHASH_SIDE_PX), Image.Resampling.BOX)
     webp = _encode(decoded.image, "webp", packet)
@@ -71,7 +73,7 @@ def develop_original(data: bytes) -> Developed:
         encodings=encodings,
         thumbhash=_thumbhash(small),
         dominant_color=_dominant_color(small),
-        digital_source_type=TRAINED_ALGORITHMIC_MEDIA,
+        digital_source_type=digital_source_type,
     )
 
 

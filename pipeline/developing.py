@@ -81,7 +81,9 @@ class Developer:
         self, order: DevelopOrder, prefix: str, index: int, original: Original
     ) -> ImageAsset:
         data = await self._store.get(original.key)
-        developed = await asyncio.to_thread(develop_original, data)
+        made_by = order.rendered.provider, order.rendered.model
+        said = order.request.digital_source_type(*made_by)
+        developed = await asyncio.to_thread(develop_original, data, said)
         variants = [
             Variant(
                 name=f"{index}.{encoding.extension}",
@@ -121,8 +123,16 @@ def state_after(order: DevelopOrder, developed: Developed) -> JobState:
 
 
 def alt_text_of(spec: ImageSpec) -> str:
-    """The prompt as an image description, cut at a word."""
-    words = " ".join(spec.prompt.split())
+    """The words it was made from as an image description, cut at a word."""
+    words = " ".join(_described(spec).split())
     if len(words) <= _ALT_TEXT_CHARACTERS:
         return words
     return words[:_ALT_TEXT_CHARACTERS].rsplit(" ", 1)[0] + "…"
+
+
+def _described(spec: ImageSpec) -> str:
+    """What an edit says names only what changes."""
+    if spec.source is None:
+        return spec.prompt
+    changed = spec.prompt if spec.prompt != spec.source.prompt else None
+    return "; ".join(filter(None, (spec.source.prompt, changed))) or "A picture"

@@ -15,6 +15,7 @@ from domain.renders import SuccessorOrder
 from domain.reviews import FinalChoices, FinalOffer, Revision
 from domain.sizes import AspectRatio, Quality, Size, size_for
 from domain.wishes import Wish
+from pipeline.editing import able_named, bound_to_source, default_provider, rework_size
 from providers.catalogue import Catalogue
 from storage.keys import original_key
 
@@ -79,7 +80,7 @@ class Planner:
         )
         own = self._successor(draft) if provider == draft.provider else None
         target, stood_in_for = self._target(provider, choices.model or own, spec)
-        return draft.request.model_copy(
+        final = draft.request.model_copy(
             update={
                 "spec": spec.model_copy(update=self._references(draft, target)),
                 "targets": [target],
@@ -94,6 +95,7 @@ class Planner:
                 "warnings": self._catalogue.warnings(target, spec) or None,
             }
         )
+        return bound_to_source(final, self._catalogue.model(target))
 
     def offer(self, draft: JobRequest, provider: str, model: str) -> FinalOffer:
         """What approving a draft starts where the editor wishes nothing else.
@@ -138,6 +140,10 @@ class Planner:
             model=revise.model or (first.model if not revise.provider else None),
             reference_image_url=drawn.reference_image_url,
             fallback_providers=[target.provider for target in draft.request.targets[1:]],
+            operation=drawn.operation,
+            source=drawn.source,
+            mask_key=drawn.mask_key,
+            strength=drawn.strength,
         )
         planned = self._plan(wish, Quality.DRAFT, fresh_seed=draft.seed)
         return draft.request.model_copy(
@@ -173,11 +179,11 @@ class Planner:
         )
 
     def _plan(self, wish: Wish, quality: Quality, fresh_seed: int | None = None) -> JobRequest:
+        spec = self._spec(wish, quality, fresh_seed)
         named = [
-            wish.provider or self._catalogue.default_provider(quality),
+            wish.provider or default_provider(self._catalogue, self._configured, spec),
             *(wish.fallback_providers or []),
         ]
-        spec = self._spec(wish, quality, fresh_seed)
         chosen = [
             self._target(provider, wish.model if place == 0 else None, spec)
             for place, provider in enumerate(named)
@@ -198,6 +204,8 @@ class Planner:
             webhook_url=wish.webhook_url,
             webhook_events=wish.webhook_events,
             alt_text=wish.alt_text,
+            operation=wish.operation,
+            source_job_id=wish.source.job_id if wish.source else None,
             warnings=self._catalogue.warnings(targets[0], spec) or None,
         )
 
@@ -228,6 +236,10 @@ class Planner:
             seed=secrets.randbelow(2**32) if seed is None else seed,
             num_images=wish.num_images,
             reference_image_url=wish.reference_image_url,
+            operation=wish.operation,
+            source=wish.source,
+            mask_key=wish.mask_key,
+            strength=wish.strength,
         )
 
     def _target(
@@ -235,7 +247,8 @@ class Planner:
     ) -> tuple[Target, str | None]:
         """The target, and the provider it stands in for where it does."""
         if provider in self._configured:
-            return self._catalogue.target(provider, model, spec), None
+            with able_named(self._catalogue, self._configured, spec):
+                return self._catalogue.target(provider, model, spec), None
         if self._stands_in:
             return self._catalogue.target(STAND_IN, None, spec), provider
         usable = ", ".join(sorted(self._configured))
@@ -255,6 +268,8 @@ class Planner:
         """Explicit pixels, else the draft's ratio at the quality, else the draft's own pixels."""
         if width is not None and height is not None:
             return Size(width, height)
+        if drawn.operation is not None and drawn.source is not None:
+            return rework_size(drawn.operation, quality, drawn.source)
         if drawn.aspect_ratio is not None:
             return size_for(quality, drawn.aspect_ratio)
         return Size(drawn.width_px, drawn.height_px)
