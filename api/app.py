@@ -57,6 +57,10 @@ _HEADERS_TAKEN = (
     *("Authorization", "X-API-Key", "Content-Type", "If-None-Match", "Range"),
     *("Idempotency-Key", "Last-Event-ID", REQUEST_ID),
 )
+_ROUTES = (
+    *(images, edits, quote, jobs, batches, blogs),
+    *(streams, costs, providers, files, webhooks),
+)
 _UNTRACED = ("/health", "/metrics")
 _HEADERS_SHOWN = ("Content-Range", "ETag", "Location", "Retry-After", REQUEST_ID)
 
@@ -101,19 +105,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     problems.install(app)
     _stand_before(app, settings, meters)
-    for module in (
-        images,
-        edits,
-        quote,
-        jobs,
-        batches,
-        blogs,
-        streams,
-        costs,
-        providers,
-        files,
-        webhooks,
-    ):
+    for module in _ROUTES:
         app.include_router(module.router, prefix=API)
     app.include_router(health.router)
     app.include_router(metrics.router)

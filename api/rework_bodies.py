@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AnyHttpUrl, Discriminator, Field, FiniteFloat, StrictInt, StringConstraints
+from pydantic import (
+    AnyHttpUrl,
+    ConfigDict,
+    Discriminator,
+    Field,
+    FiniteFloat,
+    StrictInt,
+    StringConstraints,
+)
 from pydantic import Tag as BranchTag
 
 from api.schemas import BatchRequestBody, ImageRequest, JobBody, NumImages
@@ -66,9 +74,9 @@ class ReworkBody(SourceBody):
 class VariationsBody(ReworkBody):
     """Other pictures like one."""
 
-    model_config = {
-        "json_schema_extra": {"examples": [{"source_job_id": _EXAMPLE_JOB, "num_images": 2}]}
-    }
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"source_job_id": _EXAMPLE_JOB, "num_images": 2}]}
+    )
     operation: ClassVar[Operation] = Operation.VARIATIONS
 
     prompt: Prompt | None = Field(
@@ -79,11 +87,11 @@ class VariationsBody(ReworkBody):
 class EditBody(ReworkBody):
     """A picture with something changed."""
 
-    model_config = {
-        "json_schema_extra": {
+    model_config = ConfigDict(
+        json_schema_extra={
             "examples": [{"source_job_id": _EXAMPLE_JOB, "prompt": "at night", "quality": "draft"}]
         }
-    }
+    )
     operation: ClassVar[Operation] = Operation.EDIT
 
     prompt: Prompt = Field(description="What shall change")
@@ -106,7 +114,7 @@ class EditBody(ReworkBody):
 class UpscaleBody(SourceBody):
     """A picture made larger."""
 
-    model_config = {"json_schema_extra": {"examples": [{"source_job_id": _EXAMPLE_JOB}]}}
+    model_config = ConfigDict(json_schema_extra={"examples": [{"source_job_id": _EXAMPLE_JOB}]})
     operation: ClassVar[Operation] = Operation.UPSCALE
 
     scale: Literal[2, 4] | None = Field(

@@ -62,7 +62,8 @@ class Reworks:
         }
         if isinstance(body, EditBody):
             settled["mask_key"] = await self._mask(body, source, tenant, keep=keep)
-        wish = body.wish(**{"prompt": "", **_inherited(body, record), **more})
+        said = {name: value for name, value in more.items() if value is not None}
+        wish = body.wish(**{"prompt": "", **_inherited(body, record), **said})
         return wish.model_copy(update=settled)
 
     async def _record(self, job_id: str, tenant: str) -> JobRecord:

@@ -52,11 +52,16 @@ def read_mask(data: bytes, width_px: int, height_px: int) -> bytes | None:
     shape = (image.width / image.height) / (width_px / height_px)
     if not 1 / _SAME_SHAPE < shape < _SAME_SHAPE:
         return None
-    is_holed = image.mode == "RGBA" and image.getchannel("A").getextrema()[0] < 255
-    greys = ImageChops.invert(image.getchannel("A")) if is_holed else image.convert("L")
+    greys = ImageChops.invert(image.getchannel("A")) if _is_holed(image) else image.convert("L")
     encoded = io.BytesIO()
     greys.resize((width_px, height_px), Image.Resampling.BILINEAR).save(encoded, "PNG")
     return encoded.getvalue()
+
+
+def _is_holed(image: Image.Image) -> bool:
+    if image.mode != "RGBA":
+        return False
+    return image.getchannel("A").histogram()[255] < image.width * image.height
 
 
 def marks_anything(mask: bytes) -> bool:
