@@ -751,7 +751,7 @@ class ModelAnswer(BaseModel):
     seed: bool
     operations: list[Operation]
     mask: bool = Field(description="Whether its edits take a mask")
-    strength: bool = Field(description="Whether it takes how far to depart from a source")
+    strength: list[Operation] = Field(description="What it does that takes a `strength`")
     references: int = Field(description="How many reference images it takes")
     negative_prompt: bool
     styles: Maybe[list[str]]

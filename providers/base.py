@@ -55,6 +55,10 @@ class Order:
     mask: bytes | None = None
     """Of the source: a PNG of greys as large as it, white where it may change."""
 
+    def strength(self, usual: float) -> float:
+        """How far to depart from the source, above 0 to 1; `usual` where nobody says."""
+        return self.spec.strength or usual
+
     @property
     def pictures(self) -> tuple[Reference, ...]:
         """What a model is shown that knows no difference: the source first."""

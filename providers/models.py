@@ -149,8 +149,8 @@ class Model(Table):
     """What it does; all but `generate` begin from a picture."""
     mask: bool = False
     """Its edits take a mask."""
-    strength: bool = False
-    """Takes how far a picture may depart from its source."""
+    strength: list[Operation] = Field(default_factory=list)
+    """What it does where it takes how far a picture may depart from its source."""
     scales: list[int] | None = None
     """The only multiples of its source's sides that an upscale makes."""
     only_resamples: bool = False
@@ -183,8 +183,8 @@ class Model(Table):
             problems.append(("model", f"does no {spec.task}: it does {does}"))
         if spec.mask_key is not None and not self.mask:
             problems.append(("mask_image_url", "takes no mask"))
-        if spec.strength is not None and not self.strength:
-            problems.append(("strength", "takes no strength; leave it out"))
+        if spec.strength is not None and spec.task not in self.strength:
+            problems.append(("strength", f"takes no strength for {spec.task}; leave it out"))
         if spec.task is Operation.UPSCALE and not self._scales(spec):
             scales = " or ".join(map(str, self.scales or ()))
             problems.append(("scale", f"makes a picture {scales} times as large, nothing else"))
