@@ -7,7 +7,7 @@ from typing import Any
 from api.reading import Reader
 from api.rework_bodies import EditBody, ReworkBody, SourceBody, UpscaleBody, refusal
 from api.schemas import ImageRequest
-from domain.errors import EngineAway, QueueUnavailable, StorageUnavailable
+from domain.errors import EngineAway, JobNotFound, QueueUnavailable, StorageUnavailable
 from domain.jobs import JobRecord, JobStatus
 from domain.operations import Operation, Source
 from domain.sizes import MAX_SIDE_PX, Quality, Size
@@ -67,7 +67,10 @@ class Reworks:
         return wish.model_copy(update=settled)
 
     async def _record(self, job_id: str, tenant: str) -> JobRecord:
-        snapshot = await self._reader.job(job_id, tenant)
+        try:
+            snapshot = await self._reader.job(job_id, tenant)
+        except JobNotFound:
+            raise JobNotFound("There is no such job to begin from.") from None
         status = snapshot.state.status
         if status is not JobStatus.COMPLETED:
             raise refusal(f"The job '{job_id}' has no picture: it is {status}", "source_job_id")

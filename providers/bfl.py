@@ -201,7 +201,10 @@ def _shown(order: Order, model: Model) -> dict[str, Any]:
 
 
 def _filled(order: Order) -> dict[str, Any]:
-    """White in the mask is filled. Source: https://docs.bfl.ai/flux_tools/flux_1_fill"""
+    """The source as large as the picture; what is white in the mask is filled.
+
+    Source: https://docs.bfl.ai/flux_tools/flux_1_fill
+    """
     given: dict[str, Any] = {}
     if order.source is not None:
         given["image"] = _encoded(resized(order.source, order.size).data)

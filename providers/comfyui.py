@@ -35,7 +35,6 @@ from domain.operations import Operation
 from providers.base import Call, Order, Picture, Provider, Reference, Report
 from providers.graphs import Graph, GraphError, Scalar, filled, placeholders, read_graph, steps_of
 from providers.http import CONNECT_SECONDS, MAX_PICTURE_BYTES, VendorHttp, pauses
-from providers.models import Model
 from providers.prompting import words_for
 from providers.registry import Connection
 
@@ -54,11 +53,11 @@ logger = logging.getLogger("darkroom.worker")
 
 
 class ComfyUI(Provider):
-    """Options: `workflow`, `reference_workflow`, `mask_workflow` and `upscale_workflow` (files),
-    `output_node`, `poll_seconds`.
+    """Options: `output_node`, `poll_seconds`, and graphs in files.
 
-    Every other option, the model's before the provider's, is the value of the placeholder of its
-    name; a table has one for each quality. `model` is the file of the model's weights.
+    `workflow`, and `reference_workflow`, `mask_workflow` and `upscale_workflow` where others do
+    those. Every other option, the model's before the provider's, is the value of the placeholder of
+    its name; a table has one for each quality. `model` is the file of the model's weights.
     """
 
     def __init__(self, connection: Connection) -> None:

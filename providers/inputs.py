@@ -81,7 +81,9 @@ def _values(order: Order, model: Model) -> dict[str, Any]:
     spec, fit = order.spec, model.fitted(order.size)
     width, height = fit.size
     return {
-        "prompt": words_for(order, model) if _obeys_none(model) else prompt_for(order, model),
+        "prompt": words_for(order, model)
+        if _reads_a_description(order, model)
+        else prompt_for(order, model),
         "negative_prompt": spec.negative_prompt if model.negative_prompt else None,
         "style": spec.style if takes_style(spec, model) else None,
         "quality": model.quality.get(spec.quality),
@@ -95,9 +97,10 @@ def _values(order: Order, model: Model) -> dict[str, Any]:
     }
 
 
-def _obeys_none(model: Model) -> bool:
-    """Whether it is bound to a source by a strength or a mask, and reads words as a description."""
-    return bool(model.options.get("fills"))
+def _reads_a_description(order: Order, model: Model) -> bool:
+    """Whether a strength or a mask binds it to the source, and words are no orders to it."""
+    by_strength = "strength" in model.options["fields"]
+    return order.source is not None and bool(model.options.get("fills") or by_strength)
 
 
 def _strength(order: Order, model: Model) -> float | None:

@@ -1,4 +1,4 @@
-"""A source and its mask as vendors want them: one size, and white or transparency that may change."""
+"""A source and its mask as vendors want them: of one size, white or clear where it may change."""
 
 from __future__ import annotations
 

@@ -149,6 +149,8 @@ class Model(Table):
     """What it does; all but `generate` begin from a picture."""
     mask: bool = False
     """Its edits take a mask."""
+    needs_mask: bool = False
+    """It edits nothing without one."""
     strength: list[Operation] = Field(default_factory=list)
     """What it does where it takes how far a picture may depart from its source."""
     scales: list[int] | None = None
@@ -183,6 +185,8 @@ class Model(Table):
             problems.append(("model", f"does no {spec.task}: it does {does}"))
         if spec.mask_key is not None and not self.mask:
             problems.append(("mask_image_url", "takes no mask"))
+        if spec.mask_key is None and self.needs_mask:
+            problems.append(("mask_image_url", "needs a mask"))
         if spec.strength is not None and spec.task not in self.strength:
             problems.append(("strength", f"takes no strength for {spec.task}; leave it out"))
         if spec.task is Operation.UPSCALE and not self._scales(spec):
