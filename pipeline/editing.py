@@ -64,8 +64,10 @@ def default_provider(catalogue: Catalogue, configured: frozenset[str], spec: Ima
         return usual
     maker = spec.source.provider if spec.source else None
     wanted = [catalogue.default_for(spec.operation), maker, usual, *catalogue.providers]
-    usable = (name for name in wanted if name in configured)
-    return next((name for name in usable if name and _can(catalogue, name, spec)), usual)
+    usable = [name for name in wanted if name in configured]
+    able = [name for name in usable if name and _can(catalogue, name, spec)]
+    doing = [name for name in usable if name and _does(catalogue, name, spec)]
+    return next(iter(able or doing), usual)
 
 
 @contextmanager
@@ -123,6 +125,12 @@ def _is_drawn_from_words(spec: ImageSpec) -> bool:
         return False
     is_again = spec.operation is Operation.VARIATIONS and bool(spec.source and spec.source.prompt)
     return spec.operation is None or is_again
+
+
+def _does(catalogue: Catalogue, provider: str, spec: ImageSpec) -> bool:
+    """Whether a provider's model does what is asked, if perhaps not at that size."""
+    name = catalogue.default_model(provider, spec)
+    return not catalogue.providers[provider].models[name].cannot(spec)
 
 
 def _can(catalogue: Catalogue, provider: str, spec: ImageSpec) -> bool:

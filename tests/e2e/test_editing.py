@@ -48,7 +48,7 @@ def test_the_pages_commands_vary_edit_and_enlarge(stack: Stack, watch: Watch, so
     assert after.crop(lower) == before.crop(lower)
     assert after.crop(upper) != before.crop(upper)
     [told] = quote
-    assert told["total"] == {"images": 1, "price_usd": 0, "expected_seconds": 2} | told["total"]
+    assert (told["total"]["images"], told["total"]["price_usd"]) == (1, 0)
 
 
 def brightness(image: Image.Image) -> float:

@@ -19,6 +19,7 @@ from storage.keys import original_key
 from tests.pipeline.test_planning import draft_of, entry, model, names
 
 SOURCE = Source(key="assets/img_0/t/0.original", width_px=1536, height_px=1024, job_id="img_0")
+LARGE = {"max_side_px": 8192, "max_megapixels": 32}
 ALL = ["generate", "variations", "edit"]
 
 
@@ -37,7 +38,7 @@ def catalogue(**defaults: str) -> Catalogue:
                             mask=True,
                             strength=["edit"],
                         ),
-                        "lanczos": model(operations=["upscale"], only_resamples=True),
+                        "lanczos": model(operations=["upscale"], only_resamples=True, sizes=LARGE),
                     },
                 ),
                 "many": entry(
@@ -47,7 +48,9 @@ def catalogue(**defaults: str) -> Catalogue:
                     }
                 ),
                 "single": entry({"one": model(references=1, operations=ALL, mask=True, seed=True)}),
-                "fixed": entry({"four": model(operations=["generate", "upscale"], scales=[4])}),
+                "fixed": entry(
+                    {"four": model(operations=["generate", "upscale"], scales=[4], sizes=LARGE)}
+                ),
             },
         }
     )
@@ -123,6 +126,13 @@ class TestWho:
         with pytest.raises(CapabilityMissing, match=f"These can: {able}\\.") as refused:
             planner().job(wished)
         assert field in {named for named, _ in refused.value.errors}
+
+    def test_a_size_that_is_too_large_is_what_is_said_of_who_does_it(self) -> None:
+        with pytest.raises(
+            CapabilityMissing, match=r"studio/lanczos makes no 9000x6000"
+        ) as refused:
+            planner("plain", "studio").job(wish(UPSCALE, width=9000, height=6000))
+        assert [named for named, _ in refused.value.errors] == ["width"]
 
     def test_that_nobody_can_is_said(self) -> None:
         with pytest.raises(CapabilityMissing, match="No provider that is configured can"):
