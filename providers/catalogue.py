@@ -143,7 +143,12 @@ class Catalogue:
         if spec.task in entry.operations:
             names.insert(1, entry.operations[spec.task])
         alive = [name for name in names if not self.is_shut_down(entry.models[name])]
-        return min(alive or names, key=lambda name: len(entry.models[name].cannot(spec)))
+
+        def lacks(name: str) -> tuple[bool, int]:
+            model = entry.models[name]
+            return spec.task not in model.operations, len(model.cannot(spec))
+
+        return min(alive or names, key=lacks)
 
     def target(self, provider: str, model: str | None, spec: ImageSpec) -> Target:
         """The model to use for a spec, the default for its quality where none is named.

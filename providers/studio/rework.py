@@ -19,7 +19,7 @@ from providers.studio import finishes, lexicon
 from providers.studio.art import Scene, compose, image_of
 from providers.studio.brief import Brief, prepare
 from providers.studio.canvas import Canvas
-from providers.studio.colour import Plane, luminance, ramp
+from providers.studio.colour import Plane, luminance, mix, ramp
 from providers.studio.finishes.grade import brightness
 from providers.upscaling import enlarged
 
@@ -151,11 +151,12 @@ def _toned(brief: Brief, grey: Plane) -> Plane:
     light, tones = brief.light, brief.palette
     if not brief.theme.lights:
         return ramp(sorted((tones.ink, *tones.tones[:2], tones.paper), key=luminance), grey)
-    tint = ramp((light.near, light.far, light.sky[0], light.haze, light.sun), grey)
     if light.name in _VEILED:
-        return tint
+        return ramp((light.near, light.far, light.haze, light.sun), grey)
+    air = light.sky[1] if light.dark else light.haze
+    tint = ramp((light.near, mix(light.near, air, 0.5), air, light.sun), grey)
     wanted = grey * np.float32(_EXPOSURE.get(light.name, 1.0))
-    tint *= (wanted / np.maximum(brightness(tint), np.float32(0.02)))[None]
+    tint *= np.minimum(wanted / np.maximum(brightness(tint), np.float32(0.02)), 2)[None]
     return tint
 
 

@@ -23,6 +23,7 @@ WIDE = Size(768, 512)
 PICTURE = Reference(png(*WIDE), "image/png")
 DRAFT = Reference(png(96, 64, "red"), "image/png", is_draft=True)
 SOURCE = Source(key="assets/a/b/0.original", width_px=768, height_px=512)
+KEYS = {"stability_ai": "stability-key"}
 Maker = Callable[[str], Provider]
 
 
@@ -43,7 +44,7 @@ async def made(stand_in: StandIn) -> AsyncIterator[Maker]:
         fast: dict[str, Any] = (
             {} if name in ("openai", "gemini", "stability_ai") else {"poll_seconds": 0.01}
         )
-        providers.append(build(name, stand_in[name].base_url, **fast))
+        providers.append(build(name, stand_in[name].base_url, KEYS.get(name), **fast))
         return providers[-1]
 
     yield make
@@ -235,15 +236,14 @@ async def test_huggingface_edits_by_its_image_to_image(made: Maker, stand_in: St
 
 class TestComfyUI:
     async def test_a_mask_keeps_what_is_outside_it(self, made: Maker, stand_in: StandIn) -> None:
-        picture, _ = await one(
-            made("comfyui"), rework("comfyui", Operation.EDIT, mask=mask(), strength=0.6)
-        )
+        wanted = rework("comfyui", Operation.EDIT, mask=mask(), strength=0.6)
+        picture, _ = await one(made("comfyui"), wanted)
         nodes = {node["class_type"]: node for node in graph_of(stand_in).values()}
         assert nodes["KSampler"]["inputs"]["denoise"] == 0.6
         assert nodes["SetLatentNoiseMask"]
         assert nodes["ImageCompositeMasked"]["inputs"]["destination"] == ["5", 0]
         assert mask() in stand_in["comfyui"].files.values()
-        assert Image.open(io.BytesIO(picture.data)).size == WIDE
+        assert Image.open(io.BytesIO(picture.data)).size == wanted.size
 
     async def test_an_upscale_is_a_graph_of_its_own(self, made: Maker, stand_in: StandIn) -> None:
         wanted = rework("comfyui", Operation.UPSCALE, size=Size(1536, 1024))
