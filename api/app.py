@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.telemetry import TelemetryConfig
 
+import encryption
 import engine
 from api import context, problems
 from api.answers import API
@@ -24,6 +25,7 @@ from api.metering import Metering
 from api.routes import (
     batches,
     blogs,
+    codec,
     costs,
     edits,
     files,
@@ -55,7 +57,7 @@ Errors are `application/problem+json` with a stable `code`."""
 
 _HEADERS_TAKEN = (
     *("Authorization", "X-API-Key", "Content-Type", "If-None-Match", "Range"),
-    *("Idempotency-Key", "Last-Event-ID", REQUEST_ID),
+    *("Idempotency-Key", "Last-Event-ID", REQUEST_ID, "X-Namespace"),
 )
 _ROUTES = (
     *(images, edits, quote, jobs, batches, blogs),
@@ -77,6 +79,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         outside = [tracing.interceptor] if tracing else []
         client = await engine.connect(
+            encryption.converter(settings.encryption_keys),
             lazy=True,
             runtime=quiet_runtime(settings.log_level),
             interceptors=[*outside, EngineWatch(meters)],
@@ -107,6 +110,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     _stand_before(app, settings, meters)
     for module in _ROUTES:
         app.include_router(module.router, prefix=API)
+    app.include_router(codec.router)
     app.include_router(health.router)
     app.include_router(metrics.router)
     app.openapi = cache(lambda: problems.document(app))  # type: ignore[method-assign]

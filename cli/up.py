@@ -161,8 +161,14 @@ def compose(home: Path, settings: Settings, code_root: Path) -> Plan:
     env["DARKROOM_INSECURE"] = str(settings.insecure).lower()
     bases: list[Child] = []
     if settings.expects_embedded_engine:
-        bases.append(embedded.engine(home, settings.temporal_port, settings.temporal_ui_port))
+        codec_url = f"{_browse_url(settings)}/api/v1/codec" if settings.encryption_keys else None
+        bases.append(
+            embedded.engine(home, settings.temporal_port, settings.temporal_ui_port, codec_url)
+        )
         env = {**_without(env, "TEMPORAL_"), **_engine_environment(settings)}
+        if codec_url:
+            pages = (settings.cors_origins, _temporal_ui_url(settings))
+            env["DARKROOM_CORS_ORIGINS"] = ",".join(filter(None, pages))
     if settings.expects_embedded_store:
         keys = embedded.store_keys(home)
         bases.append(embedded.store(home, settings.s3_port, settings.s3_bucket, keys))
