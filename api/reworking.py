@@ -7,7 +7,7 @@ from typing import Any
 from api.reading import Reader
 from api.rework_bodies import EditBody, ReworkBody, SourceBody, UpscaleBody, refusal
 from api.schemas import ImageRequest
-from domain.errors import EngineAway, JobNotFound, QueueUnavailable, StorageUnavailable
+from domain.errors import JobNotFound
 from domain.jobs import JobRecord, JobStatus
 from domain.operations import Operation, Source
 from domain.sizes import MAX_SIDE_PX, Quality, Size
@@ -21,7 +21,7 @@ _SCALE = 2
 
 
 class Reworks:
-    """Raises `InvalidRequest` naming fields, `JobNotFound`, and `QueueUnavailable`."""
+    """Raises `InvalidRequest` naming fields, `JobNotFound`, `EngineAway`, `StorageUnavailable`."""
 
     def __init__(self, reader: Reader, archive: Archive, sources: Sources) -> None:
         self._reader = reader
@@ -35,13 +35,7 @@ class Reworks:
         if isinstance(body, ImageRequest):
             return body.wish(**more)
         body.check()
-        try:
-            return await self._wish(body, tenant, keep=keep, more=more)
-        except (EngineAway, StorageUnavailable) as error:
-            raise QueueUnavailable(
-                "The picture to begin from cannot be looked at now; nothing was started."
-                " Try again soon."
-            ) from error
+        return await self._wish(body, tenant, keep=keep, more=more)
 
     async def _wish(
         self, body: SourceBody, tenant: str, *, keep: bool, more: dict[str, Any]

@@ -264,9 +264,15 @@ class Submissions:
         blog_job_id: str | None,
         caller: Caller,
     ) -> JobRequest:
-        wish = await self._reworks.wish(
-            body, caller.tenant, blog_id=blog_id, blog_job_id=blog_job_id
-        )
+        try:
+            wish = await self._reworks.wish(
+                body, caller.tenant, blog_id=blog_id, blog_job_id=blog_job_id
+            )
+        except (EngineAway, StorageUnavailable) as error:
+            raise QueueUnavailable(
+                "The picture to begin from cannot be looked at now; nothing was started."
+                " Try again soon."
+            ) from error
         return _of(caller, self._planner.job(wish))
 
     def _seconds(self, request: JobRequest) -> int:

@@ -11,7 +11,7 @@ from api.rework_bodies import QuoteBody
 from api.routes.images import REFUSALS
 from api.schemas import QuoteAnswer
 from api.services import Served
-from domain.errors import EngineAway, JobNotFound, QueueUnavailable
+from domain.errors import EngineAway, JobNotFound, StorageUnavailable
 
 router = APIRouter(tags=["costs"])
 
@@ -19,7 +19,7 @@ router = APIRouter(tags=["costs"])
 @router.post(
     "/quote",
     response_model=QuoteAnswer,
-    responses=declare(*REFUSALS, *REPEATS, JobNotFound, QueueUnavailable, EngineAway),
+    responses=declare(*REFUSALS, *REPEATS, JobNotFound, EngineAway, StorageUnavailable),
 )
 async def quote(body: QuoteBody, caller: Generating, to: Served, once: OnlyOnce) -> QuoteAnswer:
     """The price of what `generate` or `batch-generate` would make of the same body.
