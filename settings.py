@@ -96,7 +96,7 @@ class Settings(BaseSettings):
     webhook_allow_hosts: str = ""
     """Host names, comma separated, that webhooks may reach at private addresses."""
     reference_allow_hosts: str = ""
-    """Host names, comma separated, that reference images may come from at private addresses."""
+    """As these, but where references, sources and masks may come from."""
     on_unknown_outcome: Literal["retry", "fail"] = "retry"
     """What follows a paid call whose answer was never seen: one more try, or the job's end."""
 

@@ -15,6 +15,7 @@ from api.schemas import (
     ErrorAnswer,
     FinalAnswer,
     ImageAnswer,
+    ImageGenerationJobResponse,
     ImageJobStatusResponse,
     LinksAnswer,
     ProvenanceAnswer,
@@ -35,6 +36,7 @@ from domain.jobs import (
     JobError,
     JobResult,
     JobState,
+    JobStatus,
 )
 from domain.provenance import Provenance
 from domain.renders import total_usd
@@ -86,19 +88,24 @@ class Addresses:
             events=f"{here}/events",
             temporal_ui=self.workflow(batch_id),
             rounds=None,
+            source=None,
             approve=f"{here}/approve",
             reject=f"{here}/reject",
         )
 
-    def job_links(self, job_id: str, state: JobState | None = None) -> LinksAnswer:
+    def job_links(
+        self, job_id: str, state: JobState | None = None, source_job_id: str | None = None
+    ) -> LinksAnswer:
         """What can be done with a job now."""
-        here = f"{self.api}{API}/jobs/{job_id}"
+        jobs = f"{self.api}{API}/jobs"
+        here = f"{jobs}/{job_id}"
         may_decide = state is not None and state.awaits_review
         return LinksAnswer(
             self=here,
             events=f"{here}/events",
             temporal_ui=self.workflow(job_id),
             rounds=f"{here}/rounds",
+            source=f"{jobs}/{source_job_id}" if source_job_id else None,
             approve=f"{here}/approve" if may_decide else None,
             reject=f"{here}/reject" if may_decide else None,
         )
@@ -122,6 +129,8 @@ def job_answer(
         estimated_time_remaining=estimates.remaining(card.recipe, card.expected_seconds, state),
         is_draft=card.is_draft,
         final_job_id=state.final_job_id,
+        operation=card.operation,
+        source_job_id=card.source_job_id,
         batch_id=card.batch_id,
         blog_id=card.blog_id,
         blog_job_id=card.blog_job_id,
@@ -139,7 +148,7 @@ def job_answer(
         error=_error(state.error) if state.error else None,
         cancellation=Cancellation.TOO_LATE if state.cancel_too_late else None,
         cost=cost_answer(state),
-        links=at.job_links(snapshot.job_id, state),
+        links=at.job_links(snapshot.job_id, state, card.source_job_id),
     )
 
 
@@ -197,6 +206,18 @@ def accepted_message(card: JobCard) -> str:
     """What a caller is told whose job is accepted, with all that they should know of it."""
     accepted = stand_in_message(card.stand_in_for) or "The job is accepted."
     return " ".join([accepted, *(card.warnings or [])])
+
+
+def accepted_answer(job_id: str, card: JobCard, seconds: int) -> ImageGenerationJobResponse:
+    """The answer to who submits a job."""
+    return ImageGenerationJobResponse(
+        job_id=job_id,
+        status=JobStatus.QUEUED,
+        message=accepted_message(card),
+        estimated_completion_time=seconds,
+        is_draft=card.is_draft,
+        warnings=card.warnings,
+    )
 
 
 def final_answer(offer: FinalOffer) -> FinalAnswer:

@@ -27,6 +27,7 @@ from api.routes import (
     blogs,
     codec,
     costs,
+    edits,
     files,
     health,
     images,
@@ -58,6 +59,10 @@ Errors are `application/problem+json` with a stable `code`."""
 _HEADERS_TAKEN = (
     *("Authorization", "X-API-Key", "Content-Type", "If-None-Match", "Range"),
     *("Idempotency-Key", "Last-Event-ID", REQUEST_ID, "X-Namespace"),
+)
+_ROUTES = (
+    *(images, edits, quote, jobs, batches, blogs),
+    *(streams, costs, providers, files, provenance, webhooks),
 )
 _UNTRACED = ("/health", "/metrics")
 _HEADERS_SHOWN = ("Content-Range", "ETag", "Location", "Retry-After", REQUEST_ID)
@@ -107,10 +112,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     problems.install(app)
     _stand_before(app, settings, meters)
-    for module in (
-        *(images, quote, jobs, batches, blogs, streams),
-        *(costs, providers, files, provenance, webhooks),
-    ):
+    for module in _ROUTES:
         app.include_router(module.router, prefix=API)
     app.include_router(codec.router)
     app.include_router(health.router)

@@ -40,6 +40,8 @@ def listed_job(snapshot: JobSnapshot, at: Addresses) -> ListedJob:
         started_at=state.started_at,
         completed_at=state.completed_at,
         is_draft=card.is_draft,
+        operation=card.operation,
+        source_job_id=card.source_job_id,
         batch_id=card.batch_id,
         blog_id=card.blog_id,
         blog_job_id=card.blog_job_id,
@@ -73,6 +75,8 @@ def blog_images(snapshot: JobSnapshot, at: Addresses) -> list[BlogImage]:
     of_job = {
         "job_id": snapshot.job_id,
         "is_draft": card.is_draft,
+        "operation": card.operation,
+        "source_job_id": card.source_job_id,
         "created_at": card.created_at,
         "completed_at": state.completed_at,
         "batch_id": card.batch_id,

@@ -19,6 +19,7 @@ from api.schemas import (
     Tag,
 )
 from domain.jobs import Consistency, JobStatus, JsonScalar
+from domain.operations import Operation
 from domain.reviews import Name, ReviewState
 from domain.sizes import AspectRatio, Quality
 
@@ -90,6 +91,8 @@ class ListedJob(BaseModel):
     started_at: Maybe[datetime]
     completed_at: Maybe[datetime]
     is_draft: bool
+    operation: Maybe[Operation]
+    source_job_id: Maybe[str]
     batch_id: Maybe[str]
     blog_id: Maybe[str]
     blog_job_id: Maybe[str]
@@ -180,6 +183,8 @@ class BlogImage(ImageAnswer):
     is_draft: bool
     created_at: datetime
     completed_at: Maybe[datetime]
+    operation: Maybe[Operation]
+    source_job_id: Maybe[str]
     batch_id: Maybe[str]
     blog_job_id: Maybe[str]
     tags: list[str]

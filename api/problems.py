@@ -17,7 +17,8 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from api.auth import BEARER, HEADER
-from api.schemas import MANY_IMAGES, ONE_IMAGE, FieldProblem, Problem, StageUpdate
+from api.rework_bodies import BRANCHES, MANY_IMAGES, ONE_IMAGE
+from api.schemas import FieldProblem, Problem, StageUpdate
 from domain.errors import (
     DarkroomError,
     Forbidden,
@@ -36,7 +37,7 @@ MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:darkroom:error:"
 _CHALLENGE = 'Bearer realm="Darkroom"'
 _MAX_FIELDS = 20
-_NO_FIELDS = ("body", "query", "path", ONE_IMAGE, MANY_IMAGES)
+_NO_FIELDS = ("body", "query", "path", ONE_IMAGE, MANY_IMAGES, *BRANCHES)
 _FRAMEWORKS_OWN = "HTTPValidationError"
 _SCHEMAS = "#/components/schemas/{model}"
 _BESIDES: tuple[type[BaseModel], ...] = (Problem, StageUpdate)

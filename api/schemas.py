@@ -19,7 +19,6 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Discriminator,
     Field,
     FiniteFloat,
     StrictInt,
@@ -29,7 +28,6 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic import Tag as BranchTag
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import SkipJsonSchema
 
@@ -38,6 +36,7 @@ from domain.budgets import Period
 from domain.costs import GroupBy
 from domain.errors import Billed, DarkroomError, codes
 from domain.jobs import Consistency, CostBasis, JobStatus, JsonScalar, Outcome, Stage
+from domain.operations import Operation
 from domain.provenance import ManifestState
 from domain.reviews import (
     Approval,
@@ -90,7 +89,6 @@ WebhookUrl = Annotated[AnyHttpUrl, UrlConstraints(max_length=2000)]
 MetadataText = Annotated[str, StringConstraints(max_length=1000)]
 
 MAX_BATCH = 1000
-ONE_IMAGE, MANY_IMAGES = "one_image", "many_images"
 _MAX_DAYS = 366
 _DAYS = 30
 _MAX_METADATA = 50
@@ -112,7 +110,32 @@ class Body(BaseModel):
     )
 
 
-class ImageRequest(Body):
+class JobBody(Body):
+    """What every request for images may say of who makes them and whose they are."""
+
+    provider: Name | None = None
+    model: Name | None = None
+    fallback_providers: list[Name] | None = Field(default=None, max_length=8)
+    blog_id: IndexedName | None = None
+    blog_job_id: IndexedName | None = None
+    tags: Annotated[list[Tag], AfterValidator(_indexable)] | None = Field(
+        default=None, max_length=_MAX_TAGS
+    )
+    metadata: dict[MetadataKey, bool | int | FiniteFloat | MetadataText] | None = Field(
+        default=None, max_length=_MAX_METADATA, description="Flat"
+    )
+    webhook_url: WebhookUrl | None = None
+    webhook_events: list[WebhookEvent] | None = Field(
+        default=None, min_length=1, description="What it is told; all but `job.started` else"
+    )
+    alt_text: Annotated[str, StringConstraints(max_length=1000)] | None = None
+
+    def wish(self, **more: Any) -> Wish:
+        """The domain's form; `more` fills in what the body leaves open."""
+        return Wish.model_validate({**more, **self.model_dump(mode="json", exclude_none=True)})
+
+
+class ImageRequest(JobBody):
     """One image."""
 
     model_config = ConfigDict(
@@ -136,33 +159,13 @@ class ImageRequest(Body):
     negative_prompt: NegativePrompt | None = None
     seed: Seed | None = None
     num_images: NumImages = 1
-    provider: Name | None = None
-    model: Name | None = None
-    fallback_providers: list[Name] | None = Field(default=None, max_length=8)
     reference_image_url: AnyHttpUrl | None = None
-    blog_id: IndexedName | None = None
-    blog_job_id: IndexedName | None = None
-    tags: Annotated[list[Tag], AfterValidator(_indexable)] | None = Field(
-        default=None, max_length=_MAX_TAGS
-    )
-    metadata: dict[MetadataKey, bool | int | FiniteFloat | MetadataText] | None = Field(
-        default=None, max_length=_MAX_METADATA, description="Flat"
-    )
-    webhook_url: WebhookUrl | None = None
-    webhook_events: list[WebhookEvent] | None = Field(
-        default=None, min_length=1, description="What it is told; all but `job.started` else"
-    )
-    alt_text: Annotated[str, StringConstraints(max_length=1000)] | None = None
 
     @model_validator(mode="after")
     def _both_sides(self) -> ImageRequest:
         if (self.width is None) != (self.height is None):
             raise ValueError("width and height go together: give both, or aspect_ratio")
         return self
-
-    def wish(self, **defaults: Any) -> Wish:
-        """The domain's form; `defaults` fill in what the body leaves open."""
-        return Wish.model_validate({**defaults, **self.model_dump(mode="json", exclude_none=True)})
 
 
 class BatchRequestBody(Body):
@@ -207,19 +210,6 @@ class BatchRequestBody(Body):
     @classmethod
     def _standard_is_final_only(cls, workflow: Any) -> Any:
         return BatchFlow.FINAL_ONLY if workflow == "standard" else workflow
-
-
-def _one_or_many(body: Any) -> str:
-    has_many = "images" in body if isinstance(body, dict) else isinstance(body, BatchRequestBody)
-    return MANY_IMAGES if has_many else ONE_IMAGE
-
-
-QuoteBody = Annotated[
-    Annotated[ImageRequest, BranchTag(ONE_IMAGE)]
-    | Annotated[BatchRequestBody, BranchTag(MANY_IMAGES)],
-    Discriminator(_one_or_many),
-]
-"""What `generate` or `batch-generate` takes."""
 
 
 def _today() -> date:
@@ -443,6 +433,7 @@ class LinksAnswer(BaseModel):
 
     self: str
     events: str
+    source: Maybe[str]
     temporal_ui: Maybe[str]
     rounds: Maybe[str]
     approve: Maybe[str]
@@ -471,6 +462,8 @@ class ImageJobStatusResponse(BaseModel):
     estimated_time_remaining: Maybe[int]
     is_draft: bool
     final_job_id: Maybe[str]
+    operation: Maybe[Operation] = Field(description="Left out for `generate`")
+    source_job_id: Maybe[str] = Field(description="Whose picture it begins from")
     batch_id: Maybe[str]
     blog_id: Maybe[str]
     blog_job_id: Maybe[str]
@@ -774,6 +767,7 @@ class ProviderAnswer(BaseModel):
     problem: Maybe[str]
     default_for: list[Quality] = Field(description="Where a request names no provider")
     defaults: dict[Quality, str] = Field(description="Its model for each quality")
+    operations: dict[Operation, list[str]] = Field(description="Its models that do each")
     models: list[str]
 
 
@@ -813,6 +807,9 @@ class ModelAnswer(BaseModel):
     problem: Maybe[str]
     default_for: list[Quality] = Field(description="Where a request names its provider only")
     seed: bool
+    operations: list[Operation]
+    mask: bool = Field(description="Whether its edits take a mask")
+    strength: list[Operation] = Field(description="What it does that takes a `strength`")
     references: int = Field(description="How many reference images it takes")
     negative_prompt: bool
     styles: Maybe[list[str]]

@@ -29,6 +29,7 @@ from api.quoting import Quotes
 from api.reading import Reader
 from api.records import Records
 from api.retrying import Retries
+from api.reworking import Reworks
 from api.rounds import Rounds
 from api.streaming import Streams
 from api.submitting import InlineRunner, Submissions
@@ -43,6 +44,7 @@ from pipeline.paying import Cashier
 from pipeline.planning import Planner
 from pipeline.references import References
 from pipeline.rendering import Renderer
+from pipeline.sourcing import Sources
 from pipeline.spending import LockedPurse, load_budgets
 from pipeline.subscribing import load_subscriptions
 from providers.catalogue import Catalogue
@@ -120,9 +122,12 @@ class Services:
         )
         mark_reader = load_mark_reader(settings.c2pa_trust_anchors)
         marker = Marker(mark_reader, load_sealer(settings.signing, VERSION), VERSION)
+        references = References(store, settings.reference_hosts)
+        reworks = Reworks(reader, archive, Sources(store, references))
         submissions = Submissions(
             engine,
             planner,
+            reworks,
             archive,
             reader,
             estimates,
@@ -131,7 +136,7 @@ class Services:
                 Renderer(
                     roster.providers,
                     store,
-                    References(store, settings.reference_hosts),
+                    references,
                     Cashier(LockedPurse(budgets), ledger, meters.entered),
                 ),
                 Developer(store, archive, planner, marker),
@@ -160,7 +165,7 @@ class Services:
             watchman=watchman,
             streams=Streams(watchman, settings.keep_alive_seconds),
             health=HealthCheck(engine, store, settings.patience_seconds),
-            quotes=Quotes(planner, estimates, claims, settings.batch_concurrency),
+            quotes=Quotes(planner, reworks, estimates, claims, settings.batch_concurrency),
             billing=Billing(ledger, desk),
             offering=Offering(catalogue, roster, house),
             deliveries=Deliveries(engine, claims),

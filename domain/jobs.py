@@ -13,6 +13,7 @@ from pydantic import Field
 from domain.errors import Billed, JobFailure
 from domain.model import Model
 from domain.once import Once
+from domain.operations import Operation, Source, digital_source_type
 from domain.provenance import Provenance
 from domain.reviews import Endorsement, FinalOffer, Review, ReviewState
 from domain.sizes import AspectRatio, Quality
@@ -87,6 +88,8 @@ class Target(Model):
     """What the model makes, where it cannot make exactly what was asked for."""
     images_per_call: int | None = None
     """None for one."""
+    only_resamples: bool | None = None
+    """Whether it invents nothing; None for a model that does."""
 
 
 class Asked(Model):
@@ -116,6 +119,20 @@ class ImageSpec(Model):
     reference_image_url: str | None = None
     reference_key: str | None = None
     """The store's key of the draft's original, where the final is bound to it."""
+    operation: Operation | None = None
+    """What the provider does; None where it draws from words, and from references if any."""
+    source: Source | None = None
+    """What it does it to; also of a final that is drawn after its draft alone."""
+    mask_key: str | None = None
+    """The store's key of the mask: greys as large as the source, white where it may change."""
+    strength: float | None = None
+    """How far the picture may depart from its source, above 0 to 1; None as the model does."""
+
+    @property
+    def task(self) -> Operation:
+        """What the provider does."""
+        return self.operation or Operation.GENERATE
+
     palette: list[str] | None = None
     """The house style's colours, as `#rrggbb` or by name; the prompt says them too."""
     asked: Asked | None = None
@@ -167,6 +184,9 @@ class JobRequest(Model):
     consistency: Consistency | None = None
     endorsement: Endorsement | None = None
     """The approval that started it, where it is the final of a draft."""
+    operation: Operation | None = None
+    """What was asked for; None for `generate`."""
+    source_job_id: str | None = None
     warnings: list[str] | None = None
     """What the caller should know, such as a model that is going to be shut down."""
     once: Once | None = None
@@ -182,6 +202,16 @@ class JobRequest(Model):
         """The key that durations are measured by."""
         first = self.targets[0]
         return f"{first.provider}/{first.model}/{self.spec.quality}"
+
+    def digital_source_type(self, provider: str, model: str) -> str:
+        """The IPTC NewsCode of what one of the targets has made."""
+        who = (provider, model)
+        made = [target for target in self.targets if (target.provider, target.model) == who]
+        return digital_source_type(
+            self.operation or Operation.GENERATE,
+            self.spec.source,
+            only_resamples=any(target.only_resamples for target in made),
+        )
 
     def receivers(self, event: WebhookEvent) -> list[Receiver]:
         """Who is told of an event of this job."""
@@ -217,6 +247,8 @@ class JobCard(Model):
     draft_job_id: str | None = None
     revision_of: str | None = None
     retry_of: str | None = None
+    operation: Operation | None = None
+    source_job_id: str | None = None
     warnings: list[str] | None = None
     once: Once | None = None
 

@@ -130,8 +130,16 @@ def state_after(order: DevelopOrder, developed: Developed) -> JobState:
 
 
 def alt_text_of(spec: ImageSpec) -> str:
-    """The caller's prompt as an image description, cut at a word."""
-    words = " ".join(spec.words.prompt.split())
+    """What the image shows, in the caller's words, cut at a word."""
+    words = " ".join(_described(spec).split())
     if len(words) <= _ALT_TEXT_CHARACTERS:
         return words
     return words[:_ALT_TEXT_CHARACTERS].rsplit(" ", 1)[0] + "…"
+
+
+def _described(spec: ImageSpec) -> str:
+    """What an edit says names only what changes."""
+    said, source = spec.words.prompt, spec.source
+    if source is None or spec.prompt == source.prompt:
+        return said
+    return "; ".join(filter(None, (source.prompt, said))) or "A picture"

@@ -61,7 +61,7 @@ class Marker:
     def marking(self, order: DevelopOrder, index: int, original: bytes) -> Marking:
         """How the image that is made of an original is marked; blocks. Raises `SigningFailed`."""
         marks = self._marks(original)
-        source_type = _source_type(marks)
+        source_type = _source_type(order, marks)
         ai_system = f"{order.rendered.provider}/{order.rendered.model}"
         seal: Seal | None = None
         if self._sealer is not None and not order.request.is_draft:
@@ -132,12 +132,13 @@ def _pem(setting: str, path: Path) -> bytes:
         raise CredentialsError(f"{setting}={path} cannot be read: {error.strerror}") from error
 
 
-def _source_type(marks: Marks | None) -> str:
-    """The vendor's word where it says that a photograph has a part in it."""
-    said = marks.digital_source_type if marks else None
-    if said == COMPOSITE_WITH_TRAINED_ALGORITHMIC_MEDIA:
-        return said
-    return TRAINED_ALGORITHMIC_MEDIA
+def _source_type(order: DevelopOrder, marks: Marks | None) -> str:
+    """What we did, or the vendor's word where it says that a photograph has a part in it."""
+    ours = order.request.digital_source_type(order.rendered.provider, order.rendered.model)
+    theirs = marks.digital_source_type if marks else None
+    if ours == TRAINED_ALGORITHMIC_MEDIA and theirs == COMPOSITE_WITH_TRAINED_ALGORITHMIC_MEDIA:
+        return theirs
+    return ours
 
 
 def _story(order: DevelopOrder, index: int, source_type: str, ai_system: str) -> Story:

@@ -36,6 +36,11 @@ def note_key(job_id: str, index: int) -> str:
     return f"{_RECORDS}originals/{job_id}/{index}.json"
 
 
+def source_key(tenant: str, data: bytes) -> str:
+    """Where a picture lies that a caller's address gave, or a mask; the same bytes lie once."""
+    return f"{_RECORDS}sources/{_digest(tenant)}/{hashlib.sha256(data).hexdigest()}"
+
+
 def job_record_key(job_id: str) -> str:
     """Where a job's record lies."""
     return f"{_RECORDS}jobs/{job_id}.json"

@@ -19,6 +19,7 @@ from domain.errors import Billed, BudgetSpent, ContentRejected, OutcomeUnknown, 
 from domain.ids import final_id, item_id, keyed_job_id
 from domain.jobs import JobState, JobStatus
 from domain.once import Held, Once
+from domain.operations import Operation, Source
 from domain.reviews import Approval, FinalChoices, Rejection, ReviewState, Revision
 from domain.sizes import Quality
 from domain.wishes import Wish
@@ -153,6 +154,33 @@ async def _draft(stage: Stage) -> WorkflowHandle[ImageJobWorkflow, JobState]:
 async def approved_draft(stage: Stage) -> str:
     async with stage.new_worker():
         job = await _draft(stage)
+        await job.signal(ImageJobWorkflow.approve, Approval(reviewer="ann"))
+        await _closed(stage.client, job.id)
+    return job.id
+
+
+async def edited_image(stage: Stage) -> str:
+    """An edit of a job's picture, a draft, to its approval."""
+    async with stage.new_worker():
+        made = await start_job(stage.client, stage.planner.job(_wish(Quality.STANDARD)))
+        state = await made.result()
+        assert state.result is not None
+        source = Source(
+            key=f"{state.result.asset_prefix}/0.original",
+            width_px=64,
+            height_px=64,
+            job_id=made.id,
+            image_index=0,
+            digital_source_type="trainedAlgorithmicMedia",
+            provider="studio",
+            prompt="a lighthouse",
+            seed=7,
+        )
+        wish = _wish(Quality.DRAFT).model_copy(
+            update={"operation": Operation.EDIT, "source": source, "prompt": "at night"}
+        )
+        job = await start_job(stage.client, stage.planner.job(wish))
+        await _awaits_review(stage.client, job.id)
         await job.signal(ImageJobWorkflow.approve, Approval(reviewer="ann"))
         await _closed(stage.client, job.id)
     return job.id
@@ -347,6 +375,7 @@ STORIES: dict[str, Story] = {
         cancelled_too_late,
         outcome_unknown,
         approved_draft,
+        edited_image,
         approved_early,
         final_of_a_draft,
         refused_approval,
