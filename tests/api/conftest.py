@@ -257,13 +257,18 @@ async def door(
 async def staffed(
     engine_address: str, namespaces: Iterator[str], store_url: str, home: Path
 ) -> AsyncIterator[Caller]:
-    """One API for all tests that only need workers to be there, with a fake provider."""
+    """One API for all tests that only need workers to be there, with a fake provider.
+
+    It fetches pictures from this machine.
+    """
     client = await Client.connect(
         engine_address, namespace=next(namespaces), data_converter=pydantic_data_converter
     )
     store = objects.connect(store_url, client.namespace)
     await store.ensure_bucket()
-    settings = api_settings(home / "none.toml", store_url, client.namespace)
+    settings = api_settings(
+        home / "none.toml", store_url, client.namespace, reference_allow_hosts="127.0.0.1"
+    )
     roster = Roster({"studio": FakeProvider()})
     catalogue = load_catalogue(settings.config)
     async with AsyncExitStack() as stack:
