@@ -37,7 +37,7 @@ from observing.exposing import exposed
 from observing.meters import Meters
 from observing.tracing import Tracing, start_tracing
 from pipeline.delivering import DELIVERIES_AT_ONCE, WebhookSender
-from pipeline.developing import Developer
+from pipeline.developing import Developer, load_assets
 from pipeline.paying import Cashier, Told, nobody
 from pipeline.planning import Planner
 from pipeline.references import References
@@ -131,7 +131,9 @@ def _story(
         stand_in=settings.stand_in,
         review_seconds=settings.review_seconds,
     )
-    develops = DevelopActivities(Developer(store, archive, planner), archive)
+    develops = DevelopActivities(
+        Developer(store, archive, planner, load_assets(settings.config)), archive
+    )
     batches = BatchActivities(client, archive)
     plans = PlanActivities(planner)
     return Worker(

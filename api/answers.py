@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from api.estimates import Estimates
+from api.pictures import image_answer
 from api.schemas import (
     AttemptAnswer,
     BatchJobAnswer,
@@ -14,12 +15,10 @@ from api.schemas import (
     CostAnswer,
     ErrorAnswer,
     FinalAnswer,
-    ImageAnswer,
     ImageJobStatusResponse,
     LinksAnswer,
     ResultAnswer,
     ReviewAnswer,
-    VariantAnswer,
 )
 from api.snapshots import BatchSnapshot, JobSnapshot
 from domain.batches import BatchItem
@@ -28,14 +27,12 @@ from domain.ids import item_id
 from domain.jobs import (
     Attempt,
     CostBasis,
-    ImageAsset,
     JobCard,
     JobError,
     JobResult,
     JobState,
 )
 from domain.reviews import FinalOffer, Review
-from imaging.provenance import NEWS_CODES
 from settings import Settings
 from storage.keys import ASSETS
 
@@ -141,7 +138,8 @@ def result_answer(job_id: str, result: JobResult, at: Addresses) -> ResultAnswer
     """The result, every key as an address."""
     return ResultAnswer(
         images=[
-            _image(job_id, index, image, result, at) for index, image in enumerate(result.images)
+            image_answer(job_id, index, image, result, at.file)
+            for index, image in enumerate(result.images)
         ],
         generation_time_seconds=result.generation_time_seconds,
         provider=result.provider,
@@ -213,39 +211,6 @@ def _batch_job(job_id: str, item: BatchItem, at: Addresses) -> BatchJobAnswer:
         url=at.file(item.image_key) if item.image_key else None,
         final_url=at.file(item.final_image_key) if item.final_image_key else None,
         error_code=item.error_code,
-    )
-
-
-def _image(
-    job_id: str, index: int, image: ImageAsset, result: JobResult, at: Addresses
-) -> ImageAnswer:
-    main = image.variants[0]
-    url = at.file(result.key(main))
-    variants = [
-        VariantAnswer(
-            url=at.file(result.key(variant)),
-            width=variant.width_px,
-            height=variant.height_px,
-            format=variant.format,
-        )
-        for variant in image.variants
-    ]
-    return ImageAnswer(
-        url=url,
-        width=main.width_px,
-        height=main.height_px,
-        image_id=f"{job_id}.{index}",
-        image_url=url,
-        format=main.format,
-        size_bytes=image.size_bytes,
-        seed=image.seed,
-        sha256=image.sha256,
-        alt_text=image.alt_text,
-        thumbhash=image.thumbhash,
-        dominant_color=image.dominant_color,
-        variants=variants,
-        srcset=", ".join(f"{v.url} {v.width}w" for v in variants if v.format == "webp"),
-        digital_source_type=f"{NEWS_CODES}{image.digital_source_type}",
     )
 
 

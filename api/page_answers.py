@@ -10,8 +10,8 @@ from api.answers import (
     review_answer,
 )
 from api.pages import BlogImage, ListedJob
+from api.pictures import thumbnail_url
 from api.snapshots import JobSnapshot
-from domain.jobs import JobResult
 
 
 def listed_job(snapshot: JobSnapshot, at: Addresses) -> ListedJob:
@@ -41,7 +41,7 @@ def listed_job(snapshot: JobSnapshot, at: Addresses) -> ListedJob:
         revision_job_id=state.revision_job_id,
         retry_of=card.retry_of,
         url=at.file(result.key(result.images[0].variants[0])) if result else None,
-        thumbnail_url=_thumbnail_url(result, at) if result else None,
+        thumbnail_url=thumbnail_url(result.images[0], result, at.file) if result else None,
         alt_text=result.images[0].alt_text if result else None,
         image_count=len(result.images) if result else None,
         error_code=error.code if error else None,
@@ -78,8 +78,3 @@ def blog_images(snapshot: JobSnapshot, at: Addresses) -> list[BlogImage]:
         "links": at.job_links(snapshot.job_id, state),
     }
     return [BlogImage.model_validate({**dict(image), **of_job}) for image in told.images]
-
-
-def _thumbnail_url(result: JobResult, at: Addresses) -> str:
-    smallest = min(result.images[0].variants, key=lambda variant: variant.width_px)
-    return at.file(result.key(smallest))

@@ -34,7 +34,7 @@ from api.trying import WebhookTrials
 from api.watching import Watchman
 from observing.meters import Meters
 from pipeline.delivering import WebhookSender
-from pipeline.developing import Developer
+from pipeline.developing import Developer, load_assets
 from pipeline.paying import Cashier
 from pipeline.planning import Planner
 from pipeline.references import References
@@ -120,7 +120,7 @@ class Services:
                     References(store, settings.reference_hosts),
                     Cashier(LockedPurse(budgets), ledger, meters.entered),
                 ),
-                Developer(store, archive, planner),
+                Developer(store, archive, planner, load_assets(settings.config)),
                 meters,
             ),
             desk,

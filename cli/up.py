@@ -23,6 +23,7 @@ from cli.home import ChildrenLock, claimed, prepare_home, writing_to
 from cli.preflight import check_exposure, check_ports
 from cli.supervisor import Child, NotReadyError, ReadyCheck, Supervisor
 from domain.keys import ApiKey
+from pipeline.developing import load_assets
 from pipeline.planning import STAND_IN
 from pipeline.spending import load_budgets
 from pipeline.subscribing import load_subscriptions
@@ -153,6 +154,7 @@ def compose(home: Path, settings: Settings, code_root: Path) -> Plan:
     Raises `CommandError` on a missing program, `CatalogueError` on a wrong `darkroom.toml`.
     """
     # What is wrong in these is said before anything starts.
+    load_assets(settings.config)
     load_budgets(settings.config)
     load_subscriptions(
         settings.config, os.environ, settings.webhook_secrets, settings.webhook_hosts

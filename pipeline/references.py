@@ -100,10 +100,13 @@ class References:
 
 
 def _check(data: bytes) -> None:
+    problem = "gives no PNG, JPEG or WebP picture of a usable size"
     try:
-        decode(data)
+        decoded = decode(data)
     except InvalidOutput as error:
-        raise _unusable("gives no PNG, JPEG or WebP picture of a usable size") from error
+        raise _unusable(problem) from error
+    if decoded.format == "GIF":
+        raise _unusable(problem)
 
 
 def _reference(data: bytes, *, is_draft: bool = False) -> Reference:
