@@ -36,13 +36,13 @@ class AssetSettings(BaseModel):
         AfterValidator(_rising),
     ] = (480, 960, 1440, 1920, 2560)
     """In pixels; besides, each picture gets its own, up to the largest of these."""
-    avif_quality: Percent = 60
+    avif_quality: Percent = 50
     avif_speed: Annotated[int, Field(ge=0, le=10)] = 8
     """7 takes three times as long as 8 and saves 4 % of the bytes."""
-    webp_quality: Percent = 80
+    webp_quality: Percent = 82
     webp_effort: Annotated[int, Field(ge=0, le=6)] = 2
     """3 takes twice as long as 2 and saves 8 % of the bytes."""
-    jpeg_quality: Percent = 82
+    jpeg_quality: Percent = 80
     social: bool = True
     """Whether wide pictures get a crop for link previews."""
     social_width: Annotated[int, Field(ge=200, le=4096)] = 1200
