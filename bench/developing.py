@@ -84,6 +84,7 @@ def _pillow(data: bytes) -> object:
             quality=_SETTINGS.avif_quality,
             speed=_SETTINGS.avif_speed,
             max_threads=1,
+            autotiling=False,
         )
         scaled.save(
             io.BytesIO(), "WEBP", quality=_SETTINGS.webp_quality, method=_SETTINGS.webp_effort

@@ -9,10 +9,15 @@ _LOOKED_AT_PX = 400
 _STEP_PX = 8
 _MOST_ENLARGED = 1.5
 
-# Edges count for more than the library has it, and saturated areas for less: small figures stay in
-# the picture, and glowing skies do not win over them.
-_DETAIL_WEIGHT = 0.4
-_SATURATION_WEIGHT = 0.1
+_WEIGHTS = {
+    # Small figures stay in the picture, and glowing skies do not win over them.
+    "detail_weight": 0.4,
+    "saturation_weight": 0.1,
+    # What lies at the picture's own edge is kept rather than shut out for lying at the crop's.
+    "edge_weight": -2,
+    "rule_of_thirds": False,
+}
+"""Where they are not the library's own."""
 
 
 def attentive_crop(image: Image.Image, width_px: int, height_px: int) -> Image.Image | None:
@@ -38,8 +43,7 @@ def _place(image: Image.Image, shape: float) -> tuple[float, float]:
     """The left and top edge, in the picture's pixels, of its best part of a shape."""
     small = image.copy()
     small.thumbnail((1.5 * _LOOKED_AT_PX, 1.5 * _LOOKED_AT_PX), Image.Resampling.BOX)
-    crops = SmartCrop(detail_weight=_DETAIL_WEIGHT, saturation_weight=_SATURATION_WEIGHT)
-    found = crops.crop(
+    found = SmartCrop(**_WEIGHTS).crop(
         small, _LOOKED_AT_PX, round(_LOOKED_AT_PX / shape), min_scale=1, step=_STEP_PX
     )
     best = found["top_crop"]

@@ -19,14 +19,17 @@ CONTENT_TYPES = {
 
 def encode(image: Image.Image, image_format: str, settings: AssetSettings, xmp: bytes) -> bytes:
     """The bytes of an RGB or RGBA picture, RGB for JPEG, marked with an XMP packet; blocks."""
-    into = io.BytesIO()
+    # Pillow keeps an encoder's options in the picture itself, which other threads encode too.
+    image, into = image.copy(), io.BytesIO()
     if image_format == "avif":
         image.save(
             into,
             "AVIF",
             quality=settings.avif_quality,
             speed=settings.avif_speed,
-            max_threads=1,  # several are encoded at once, each on a thread of its own
+            # Several are encoded at once, each on a thread of its own: tiles would only cost bytes.
+            max_threads=1,
+            autotiling=False,
             xmp=xmp,
         )
     elif image_format == "webp":
