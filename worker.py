@@ -38,7 +38,7 @@ from observing.exposing import exposed
 from observing.meters import Meters
 from observing.tracing import Tracing, start_tracing
 from pipeline.delivering import DELIVERIES_AT_ONCE, WebhookSender
-from pipeline.developing import Developer
+from pipeline.developing import Developer, load_assets
 from pipeline.house import load_house
 from pipeline.marking import CredentialsError, Marker, load_mark_reader, load_sealer
 from pipeline.paying import Cashier, Told, nobody
@@ -139,7 +139,8 @@ def _story(
         load_sealer(settings.signing, VERSION),
         VERSION,
     )
-    develops = DevelopActivities(Developer(store, archive, planner, marker), archive)
+    assets = load_assets(settings.config)
+    develops = DevelopActivities(Developer(store, archive, planner, marker, assets), archive)
     batches = BatchActivities(client, archive)
     plans = PlanActivities(planner)
     return Worker(

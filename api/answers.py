@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from api.estimates import Estimates
+from api.pictures import image_answer
 from api.schemas import (
     AttemptAnswer,
     BatchJobAnswer,
@@ -14,15 +15,11 @@ from api.schemas import (
     CostAnswer,
     ErrorAnswer,
     FinalAnswer,
-    ImageAnswer,
     ImageGenerationJobResponse,
     ImageJobStatusResponse,
     LinksAnswer,
-    ProvenanceAnswer,
     ResultAnswer,
     ReviewAnswer,
-    UpstreamAnswer,
-    VariantAnswer,
 )
 from api.snapshots import BatchSnapshot, JobSnapshot
 from domain.batches import BatchItem
@@ -31,17 +28,14 @@ from domain.ids import item_id
 from domain.jobs import (
     Attempt,
     CostBasis,
-    ImageAsset,
     JobCard,
     JobError,
     JobResult,
     JobState,
     JobStatus,
 )
-from domain.provenance import Provenance
 from domain.renders import total_usd
 from domain.reviews import FinalOffer, Review
-from imaging.provenance import NEWS_CODES
 from settings import Settings
 from storage.keys import ASSETS
 
@@ -157,7 +151,8 @@ def result_answer(job_id: str, result: JobResult, at: Addresses) -> ResultAnswer
     return ResultAnswer(
         success=True,
         images=[
-            _image(job_id, index, image, result, at) for index, image in enumerate(result.images)
+            image_answer(job_id, index, image, result, at.file)
+            for index, image in enumerate(result.images)
         ],
         generation_time_seconds=result.generation_time_seconds,
         provider=result.provider,
@@ -243,50 +238,6 @@ def _batch_job(job_id: str, item: BatchItem, at: Addresses) -> BatchJobAnswer:
         url=at.file(item.image_key) if item.image_key else None,
         final_url=at.file(item.final_image_key) if item.final_image_key else None,
         error_code=item.error_code,
-    )
-
-
-def _image(
-    job_id: str, index: int, image: ImageAsset, result: JobResult, at: Addresses
-) -> ImageAnswer:
-    main = image.variants[0]
-    url = at.file(result.key(main))
-    variants = [
-        VariantAnswer(
-            url=at.file(result.key(variant)),
-            width=variant.width_px,
-            height=variant.height_px,
-            format=variant.format,
-        )
-        for variant in image.variants
-    ]
-    source_type = f"{NEWS_CODES}{image.digital_source_type}"
-    return ImageAnswer(
-        url=url,
-        width=main.width_px,
-        height=main.height_px,
-        image_id=f"{job_id}.{index}",
-        image_url=url,
-        format=main.format,
-        size_bytes=image.size_bytes,
-        seed=image.seed,
-        sha256=image.sha256,
-        alt_text=image.alt_text,
-        thumbhash=image.thumbhash,
-        dominant_color=image.dominant_color,
-        variants=variants,
-        srcset=", ".join(f"{v.url} {v.width}w" for v in variants if v.format == "webp"),
-        digital_source_type=source_type,
-        provenance=_provenance(source_type, image.provenance or Provenance()),
-    )
-
-
-def _provenance(source_type: str, kept: Provenance) -> ProvenanceAnswer:
-    upstream = kept.upstream
-    return ProvenanceAnswer(
-        digital_source_type=source_type,
-        signed=kept.signed,
-        upstream=UpstreamAnswer(**upstream.model_dump()) if upstream else None,
     )
 
 

@@ -37,7 +37,7 @@ from api.trying import WebhookTrials
 from api.watching import Watchman
 from observing.meters import Meters
 from pipeline.delivering import WebhookSender
-from pipeline.developing import Developer
+from pipeline.developing import Developer, load_assets
 from pipeline.house import load_house
 from pipeline.marking import Marker, load_mark_reader, load_sealer
 from pipeline.paying import Cashier
@@ -139,7 +139,7 @@ class Services:
                     references,
                     Cashier(LockedPurse(budgets), ledger, meters.entered),
                 ),
-                Developer(store, archive, planner, marker),
+                Developer(store, archive, planner, marker, load_assets(settings.config)),
                 meters,
             ),
             desk,

@@ -23,6 +23,7 @@ from cli.home import ChildrenLock, claimed, prepare_home, writing_to
 from cli.preflight import check_exposure, check_ports
 from cli.supervisor import Child, NotReadyError, ReadyCheck, Supervisor
 from domain.keys import ApiKey
+from pipeline.developing import load_assets
 from pipeline.house import load_house
 from pipeline.marking import load_mark_reader, load_sealer
 from pipeline.planning import STAND_IN
@@ -157,6 +158,7 @@ def compose(home: Path, settings: Settings, code_root: Path) -> Plan:
     `CredentialsError` on a certificate that cannot sign.
     """
     # What is wrong in these is said before anything starts.
+    load_assets(settings.config)
     load_budgets(settings.config)
     load_mark_reader(settings.c2pa_trust_anchors)
     load_sealer(settings.signing, VERSION)

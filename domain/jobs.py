@@ -17,6 +17,7 @@ from domain.operations import Operation, Source, digital_source_type
 from domain.provenance import Provenance
 from domain.reviews import Endorsement, FinalOffer, Review, ReviewState
 from domain.sizes import AspectRatio, Quality
+from domain.variants import PackedVariant, Variant
 from domain.webhooks import Receiver, Subscription, WebhookEvent, receivers
 
 JsonScalar = str | int | float | bool
@@ -266,29 +267,47 @@ class JobCard(Model):
 _ON_THE_CARD = set(JobCard.model_fields) & set(JobRequest.model_fields) - {"created_at"}
 
 
-class Variant(Model):
-    """One encoding of an image in the store, under the result's `asset_prefix`."""
+class AltTextSource(StrEnum):
+    """Who wrote an image's description."""
 
-    name: str
-    width_px: int
-    height_px: int
-    format: str
+    CALLER = "caller"
+    PROMPT = "prompt"
+    """Nobody: it is the prompt."""
 
 
 class ImageAsset(Model):
     """One finished image."""
 
     variants: list[Variant] = Field(min_length=1)
-    """The first is what `url` serves, the full size in the original's format."""
+    """The first is what `url` serves, the full size in the original's format.
+
+    The others follow in the results that lack `others`.
+    """
+    others: list[PackedVariant] | None = None
+    """All but the first, each format from large to small."""
+    social: PackedVariant | None = None
+    """A crop for link previews."""
     size_bytes: int
     sha256: str
     seed: int | None = None
     alt_text: str
+    alt_text_source: AltTextSource | None = None
     thumbhash: str
     dominant_color: str
     digital_source_type: str
     """An IPTC NewsCode, without the scheme's address."""
     provenance: Provenance | None = None
+
+    @property
+    def main(self) -> Variant:
+        """What `url` serves."""
+        described = {"size_bytes": self.size_bytes, "sha256": self.sha256}
+        return self.variants[0].model_copy(update=described)
+
+    @property
+    def further(self) -> list[Variant]:
+        """Every encoding of the whole picture but the main one."""
+        return self.variants[1:] if self.others is None else self.others
 
 
 class JobResult(Model):

@@ -12,7 +12,7 @@ from api.polling import matches
 from api.problems import answer, declare
 from api.services import Served
 from domain.errors import FileNotFound, RangeNotSatisfiable, StorageUnavailable
-from imaging.develop import CONTENT_TYPES
+from imaging.encode import CONTENT_TYPES
 from storage.keys import asset_key
 from storage.objects import InvalidRange, ObjectMissing
 
