@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 
 from domain.keys import ApiKey
+from domain.retention import Days, Keeping
 from domain.webhooks import signing_secrets
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -88,6 +89,12 @@ class Settings(BaseSettings):
     on_unknown_outcome: Literal["retry", "fail"] = "retry"
     """What follows a paid call whose answer was never seen: one more try, or the job's end."""
 
+    keep_rejected_days: Days = 90
+    keep_expired_days: Days = None
+    keep_unreviewed_days: Days = None
+    keep_failed_days: Days = 30
+    """For how many days images are kept, by class; `forever` for None."""
+
     studio_concurrency: int = Field(default_factory=lambda: os.cpu_count() or 2, ge=1)
     worker_providers: str = ""
     """Names, comma separated: a worker serves only these providers' queues, and no workflows."""
@@ -136,6 +143,16 @@ class Settings(BaseSettings):
     def origins(self) -> frozenset[str]:
         """The origins in `cors_origins`."""
         return _listed(self.cors_origins)
+
+    @property
+    def keeping(self) -> Keeping:
+        """How long images are kept where their tenant has no other wish."""
+        return Keeping(
+            rejected=self.keep_rejected_days,
+            expired=self.keep_expired_days,
+            unreviewed=self.keep_unreviewed_days,
+            failed=self.keep_failed_days,
+        )
 
     @property
     def review_seconds(self) -> float:

@@ -41,6 +41,7 @@ def listed_job(snapshot: JobSnapshot, at: Addresses) -> ListedJob:
         revision_job_id=state.revision_job_id,
         retry_of=card.retry_of,
         url=at.file(result.key(result.images[0].variants[0])) if result else None,
+        gone=state.gone_at is not None,
         thumbnail_url=_thumbnail_url(result, at) if result else None,
         alt_text=result.images[0].alt_text if result else None,
         image_count=len(result.images) if result else None,

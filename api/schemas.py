@@ -58,6 +58,15 @@ T = TypeVar("T")
 Maybe = Annotated[T | None, Field(default=None, exclude_if=lambda value: value is None)]
 """A field that is left out of the answer where it has no value."""
 
+Gone = Annotated[
+    bool,
+    Field(
+        default=False,
+        exclude_if=lambda gone: not gone,
+        description="Left out unless true: it was deleted, and its addresses answer 410",
+    ),
+]
+
 _INDEXED_BYTES = 2000
 """The engine takes 2,048 bytes of JSON for one search attribute."""
 
@@ -275,6 +284,7 @@ class ImageAnswer(BaseModel):
     height: int
     image_id: str
     image_url: str
+    gone: Gone
     format: str
     size_bytes: int
     seed: Maybe[int]
@@ -420,6 +430,7 @@ class ImageJobStatusResponse(BaseModel):
     started_at: Maybe[datetime]
     completed_at: Maybe[datetime]
     result: Maybe[ResultAnswer]
+    gone_at: Annotated[Maybe[datetime], Field(description="When its images were given up")]
     error_message: Maybe[str]
     estimated_time_remaining: Maybe[int]
     is_draft: bool
@@ -541,6 +552,7 @@ class BatchJobAnswer(BaseModel):
     final_status: Maybe[JobStatus]
     revision_job_id: Maybe[str]
     url: Maybe[str]
+    gone: Gone
     final_url: Maybe[str]
     error_code: Maybe[str]
 

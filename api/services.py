@@ -22,6 +22,7 @@ from api.deliveries import Deliveries
 from api.engine_room import EngineRoom
 from api.estimates import Estimates
 from api.health import HealthCheck
+from api.keeping import Keeping
 from api.listing import Listing
 from api.offering import Offering
 from api.quoting import Quotes
@@ -56,6 +57,7 @@ class Services:
     settings: Settings
     namespace: str
     store: ObjectStore
+    keeping: Keeping
     reader: Reader
     listing: Listing
     blogs: Blogs
@@ -88,8 +90,9 @@ class Services:
         meters = meters or Meters()
         archive, ledger = Archive(store), Ledger(store)
         engine = EngineRoom(client)
-        reader = Reader(engine, archive, settings.poll_interval_seconds)
-        records = Records(archive)
+        keeping = Keeping(archive)
+        reader = Reader(engine, archive, keeping, settings.poll_interval_seconds)
+        records = Records(archive, keeping.settled_seconds)
         estimates = Estimates(engine)
         closing = Closing()
         watchman = Watchman(closing, settings.poll_interval_seconds)
@@ -131,6 +134,7 @@ class Services:
             settings=settings,
             namespace=client.namespace,
             store=store,
+            keeping=keeping,
             reader=reader,
             listing=Listing(engine, reader, records),
             blogs=Blogs(archive, records),

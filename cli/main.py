@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.keys import keys
+from cli.retention import retention
 from cli.up import up
 from version import VERSION
 
@@ -17,6 +18,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.command()(up)
+app.command()(retention)
 app.add_typer(keys, name="keys")
 
 
