@@ -118,7 +118,12 @@ def job_answer(
         created_at=card.created_at,
         started_at=state.started_at,
         completed_at=state.completed_at,
-        result=result_answer(snapshot.job_id, state.result, at) if state.result else None,
+        result=(
+            result_answer(snapshot.job_id, state.result, at, gone=state.gone_at is not None)
+            if state.result
+            else None
+        ),
+        gone_at=state.gone_at,
         error_message=state.error.message if state.error else None,
         estimated_time_remaining=estimates.remaining(card.recipe, card.expected_seconds, state),
         is_draft=card.is_draft,
@@ -146,12 +151,14 @@ def job_answer(
     )
 
 
-def result_answer(job_id: str, result: JobResult, at: Addresses) -> ResultAnswer:
-    """The result, every key as an address."""
+def result_answer(
+    job_id: str, result: JobResult, at: Addresses, *, gone: bool = False
+) -> ResultAnswer:
+    """The result, every key as an address, also where nothing is there any more."""
     return ResultAnswer(
         success=True,
         images=[
-            image_answer(job_id, index, image, result, at.file)
+            image_answer(job_id, index, image, result, at.file, gone=gone)
             for index, image in enumerate(result.images)
         ],
         generation_time_seconds=result.generation_time_seconds,
@@ -183,7 +190,7 @@ def batch_answer(snapshot: BatchSnapshot, at: Addresses) -> BatchStatusAnswer:
         blog_id=request.blog_id,
         blog_job_id=request.blog_job_id,
         jobs=[
-            _batch_job(item_id(snapshot.batch_id, index), item, at)
+            _batch_job(item_id(snapshot.batch_id, index), item, at, snapshot.gone)
             for index, item in enumerate(state.items)
         ],
         links=at.batch_links(snapshot.batch_id),
@@ -227,7 +234,7 @@ def final_answer(offer: FinalOffer) -> FinalAnswer:
     )
 
 
-def _batch_job(job_id: str, item: BatchItem, at: Addresses) -> BatchJobAnswer:
+def _batch_job(job_id: str, item: BatchItem, at: Addresses, gone: frozenset[str]) -> BatchJobAnswer:
     return BatchJobAnswer(
         job_id=job_id,
         status=item.status,
@@ -236,6 +243,7 @@ def _batch_job(job_id: str, item: BatchItem, at: Addresses) -> BatchJobAnswer:
         final_status=item.final_status,
         revision_job_id=item.job_id,
         url=at.file(item.image_key) if item.image_key else None,
+        gone=(item.job_id or job_id) in gone,
         final_url=at.file(item.final_image_key) if item.final_image_key else None,
         error_code=item.error_code,
     )

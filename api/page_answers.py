@@ -57,6 +57,7 @@ def listed_job(snapshot: JobSnapshot, at: Addresses) -> ListedJob:
         revision_job_id=state.revision_job_id,
         retry_of=card.retry_of,
         url=at.file(result.key(result.images[0].variants[0])) if result else None,
+        gone=state.gone_at is not None,
         thumbnail_url=thumbnail_url(result.images[0], result, at.file) if result else None,
         alt_text=result.images[0].alt_text if result else None,
         image_count=len(result.images) if result else None,

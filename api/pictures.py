@@ -27,9 +27,15 @@ _FOR_ALL = ("jpeg", "png", *reversed(_BY_TYPE))
 
 
 def image_answer(
-    job_id: str, index: int, image: ImageAsset, result: JobResult, address: Address
+    job_id: str,
+    index: int,
+    image: ImageAsset,
+    result: JobResult,
+    address: Address,
+    *,
+    gone: bool = False,
 ) -> ImageAnswer:
-    """Everything about an image, every key as an address."""
+    """Everything about an image, every key as an address, also where nothing is there any more."""
     variants = [image.main, *image.further]
     told = [_variant(variant, result, address) for variant in variants]
     source_type = f"{NEWS_CODES}{image.digital_source_type}"
@@ -39,6 +45,7 @@ def image_answer(
         height=told[0].height,
         image_id=f"{job_id}.{index}",
         image_url=told[0].url,
+        gone=gone,
         thumbnail_url=thumbnail_url(image, result, address),
         social_url=address(result.key(image.social)) if image.social else None,
         format=told[0].format,

@@ -80,6 +80,15 @@ def _one_of(values: list[str]) -> WithJsonSchema:
 Code = Annotated[str, _one_of(codes(DarkroomError))]
 StageName = Annotated[str, _one_of([stage.value for stage in Stage])]
 
+Gone = Annotated[
+    bool,
+    Field(
+        default=False,
+        exclude_if=lambda gone: not gone,
+        description="Left out unless true: it was deleted, and its addresses answer 410",
+    ),
+]
+
 _INDEXED_BYTES = 2000
 """The engine takes 2,048 bytes of JSON for one search attribute."""
 
@@ -319,6 +328,7 @@ class ImageAnswer(BaseModel):
     height: int
     image_id: str
     image_url: str
+    gone: Gone
     thumbnail_url: str = Field(description="Its smallest variant that every browser shows")
     social_url: Annotated[Maybe[str], Field(description="A crop for link previews, 1200x630")]
     format: str
@@ -481,6 +491,7 @@ class ImageJobStatusResponse(BaseModel):
     started_at: Maybe[datetime]
     completed_at: Maybe[datetime]
     result: Maybe[ResultAnswer]
+    gone_at: Annotated[Maybe[datetime], Field(description="When its images were given up")]
     error_message: Maybe[str]
     estimated_time_remaining: Maybe[int]
     is_draft: bool
@@ -616,6 +627,7 @@ class BatchJobAnswer(BaseModel):
     final_status: Maybe[JobStatus]
     revision_job_id: Maybe[str]
     url: Maybe[str]
+    gone: Gone
     final_url: Maybe[str]
     error_code: Maybe[Code]
 
