@@ -131,8 +131,7 @@ def alt_text_of(spec: ImageSpec) -> str:
 
 
 def _described(spec: ImageSpec) -> str:
-    """What an edit says names only what changes."""
-    if spec.source is None:
-        return spec.prompt
-    changed = spec.prompt if spec.prompt != spec.source.prompt else None
-    return "; ".join(filter(None, (spec.source.prompt, changed))) or "A picture"
+    """With what its source shows, as the words of an edit say only what changes."""
+    shown = spec.source.alt_text or "" if spec.source else ""
+    said = "" if spec.prompt in shown else spec.prompt
+    return "; ".join(filter(None, (shown, said))) or "A picture"
