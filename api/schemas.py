@@ -22,6 +22,7 @@ from pydantic import (
     Discriminator,
     Field,
     FiniteFloat,
+    GetJsonSchemaHandler,
     StrictInt,
     StringConstraints,
     UrlConstraints,
@@ -30,7 +31,8 @@ from pydantic import (
 )
 from pydantic import Tag as BranchTag
 from pydantic.alias_generators import to_camel
-from pydantic.json_schema import SkipJsonSchema
+from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
+from pydantic_core import CoreSchema
 
 from domain.batches import BatchFlow
 from domain.budgets import Period
@@ -54,8 +56,23 @@ from domain.sizes import AspectRatio, Quality
 from domain.webhooks import JOB_EVENTS, WebhookEvent
 from domain.wishes import Wish
 
+
+
+class _NeverNull:
+    """Tells the OpenAPI document that a field which may be missing is never null."""
+
+    def __get_pydantic_json_schema__(
+        self, core: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        told = handler(core)
+        kinds = [kind for kind in told.get("anyOf", []) if kind != {"type": "null"}]
+        return kinds[0] if len(kinds) == 1 else {**told, "anyOf": kinds}
+
+
 T = TypeVar("T")
-Maybe = Annotated[T | None, Field(default=None, exclude_if=lambda value: value is None)]
+Maybe = Annotated[
+    T | None, Field(default=None, exclude_if=lambda value: value is None), _NeverNull()
+]
 """A field that is left out of the answer where it has no value."""
 
 _INDEXED_BYTES = 2000
