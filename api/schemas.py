@@ -57,7 +57,6 @@ from domain.webhooks import JOB_EVENTS, WebhookEvent
 from domain.wishes import Wish
 
 
-
 class _NeverNull:
     """Tells the OpenAPI document that a field which may be missing is never null."""
 
