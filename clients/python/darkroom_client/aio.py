@@ -27,7 +27,7 @@ from darkroom_client.errors import (
     refusal,
     retry_after,
 )
-from darkroom_client.events import Decoder, Event
+from darkroom_client.events import SILENCE, Decoder, Event
 from darkroom_client.pacing import Retries, poll_seconds
 from darkroom_client.types import (
     ApprovalAnswer,
@@ -219,13 +219,20 @@ class AsyncClient:
             await self._sleep(pause)
 
     async def stream(
-        self, subject_id: str, *, last_event_id: str | None = None, until: Until = "completed"
+        self,
+        subject_id: str,
+        *,
+        last_event_id: str | None = None,
+        until: Until = "completed",
+        max_wait_seconds: float | None = None,
     ) -> AsyncGenerator[Event]:
         """The events of a job or a batch, each with what a poll would be answered.
 
         A stream that breaks is taken up again behind the last event. `until="decided"` goes on
-        after the image is there, until its review is over.
+        after the image is there, until its review is over. Raises `WaitedTooLong`, some seconds
+        late.
         """
+        deadline = None if max_wait_seconds is None else self._clock() + max_wait_seconds
         kind = "batches" if _is_batch(subject_id) else "jobs"
         path = f"{_API}/{kind}/{_part(subject_id)}/events"
         failures = 0
@@ -237,6 +244,10 @@ class AsyncClient:
                     async for event in events:
                         if event is None:
                             return
+                        if deadline is not None and self._clock() > deadline:
+                            raise WaitedTooLong(subject_id, max_wait_seconds or 0)
+                        if not event.data:
+                            continue
                         heard, failures = True, 0
                         last_event_id = event.id or last_event_id
                         yield event
@@ -504,7 +515,7 @@ class AsyncClient:
             if response.status_code == 204:
                 yield None
             async for chunk in response.aiter_bytes():
-                for event in decoder.feed(chunk):
+                for event in decoder.feed(chunk) or [SILENCE]:
                     yield event
 
     @asynccontextmanager

@@ -26,7 +26,7 @@ from darkroom_client.errors import (
     refusal,
     retry_after,
 )
-from darkroom_client.events import Decoder, Event
+from darkroom_client.events import SILENCE, Decoder, Event
 from darkroom_client.pacing import Retries, poll_seconds
 from darkroom_client.types import (
     ApprovalAnswer,
@@ -218,13 +218,20 @@ class Client:
             self._sleep(pause)
 
     def stream(
-        self, subject_id: str, *, last_event_id: str | None = None, until: Until = "completed"
+        self,
+        subject_id: str,
+        *,
+        last_event_id: str | None = None,
+        until: Until = "completed",
+        max_wait_seconds: float | None = None,
     ) -> Generator[Event]:
         """The events of a job or a batch, each with what a poll would be answered.
 
         A stream that breaks is taken up again behind the last event. `until="decided"` goes on
-        after the image is there, until its review is over.
+        after the image is there, until its review is over. Raises `WaitedTooLong`, some seconds
+        late.
         """
+        deadline = None if max_wait_seconds is None else self._clock() + max_wait_seconds
         kind = "batches" if _is_batch(subject_id) else "jobs"
         path = f"{_API}/{kind}/{_part(subject_id)}/events"
         failures = 0
@@ -236,6 +243,10 @@ class Client:
                     for event in events:
                         if event is None:
                             return
+                        if deadline is not None and self._clock() > deadline:
+                            raise WaitedTooLong(subject_id, max_wait_seconds or 0)
+                        if not event.data:
+                            continue
                         heard, failures = True, 0
                         last_event_id = event.id or last_event_id
                         yield event
@@ -499,7 +510,7 @@ class Client:
             if response.status_code == 204:
                 yield None
             for chunk in response.iter_bytes():
-                yield from decoder.feed(chunk)
+                yield from decoder.feed(chunk) or [SILENCE]
 
     @contextmanager
     def _opened(

@@ -25,6 +25,10 @@ class Event:
     data: Any
 
 
+SILENCE = Event("", "", None)
+"""Nothing new, but the connection lives."""
+
+
 class Decoder:
     """Takes chunks as they come, gives the events that are whole."""
 
