@@ -113,7 +113,7 @@ def _yaml(batch: Batch, text: str) -> None:
 
 
 def _take(batch: Batch, content: Any, text: str) -> None:
-    node = yaml.compose(text, yaml.SafeLoader)
+    node: Any = yaml.compose(text, yaml.SafeLoader)
     if isinstance(content, dict):
         batch.fields = {name: value for name, value in content.items() if name != "images"}
         unknown = next((name for name in batch.fields if name not in _OF_A_BATCH), None)

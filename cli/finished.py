@@ -52,7 +52,7 @@ def finished(client: Client, subject_id: str) -> Iterator[Finished]:
 
 
 def _followed_on(client: Client, job_id: str) -> Any:
-    job = client.job(job_id)
+    job: Any = client.job(job_id)
     for _ in range(100):
         following = (job.get(f"{way}_job_id") for way in ("final", "revision", "retry"))
         next_id = next(filter(None, following), None)
@@ -67,6 +67,10 @@ def _followed_on(client: Client, job_id: str) -> Any:
             return job  # its draft is more than nothing
         job = after
     return job
+
+
+def _is_lost(job: Any) -> bool:
+    return job["status"] == "failed" and "retry_job_id" not in job
 
 
 def file_name(job_id: str, image: Any, number: int) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 from darkroom_client.client import Until
-from darkroom_client.types import GroupBy, ReviewState
+from darkroom_client.types import ReviewState
 
 from cli.generating import WaitSeconds, check
 from cli.screen import (
@@ -44,7 +44,7 @@ def jobs(
 ) -> None:
     """List jobs, newest first."""
     with talking() as client:
-        found = list(
+        found: list[Any] = list(
             islice(
                 client.jobs(
                     status=status,
@@ -108,13 +108,16 @@ def watch(
 def costs(
     first: Annotated[str | None, typer.Option("--from", metavar="DAY")] = None,
     last: Annotated[str | None, typer.Option("--to", metavar="DAY", help="Included.")] = None,
-    by: Annotated[list[GroupBy] | None, typer.Option(help="Several times for several.")] = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(help="day, blog, provider, model; several times for several."),
+    ] = None,
     blog: Annotated[str | None, typer.Option(metavar="ID")] = None,
     provider: Annotated[str | None, typer.Option()] = None,
     as_json: Json = False,
 ) -> None:
     """Show what was spent, and how the budgets stand; the last 30 days else."""
-    groups: list[Any] = list(by or ["day"])
+    groups = by or ["day"]
     with talking() as client:
         bill = client.costs(
             first=first, last=last, group_by=groups, blog_id=blog, provider=provider

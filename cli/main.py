@@ -46,7 +46,7 @@ def _load(name: str) -> Any:
     module, _, attribute = COMMANDS[name].partition(":")
     found = getattr(import_module(module), attribute)
     if isinstance(found, typer.Typer):
-        command: Any = typer.main.get_command(found)
+        command: Any = typer.main.get_group(found)
     else:
         alone = typer.Typer(add_completion=False)
         alone.command(name)(found)
