@@ -45,7 +45,7 @@ def approve(
     if final:
         decision["final"] = final
     with talking() as client:
-        answers = [
+        answers: list[Any] = [
             client.approve_batch(each, **decision)
             if is_batch(each)
             else client.approve(each, **decision)
@@ -97,7 +97,7 @@ def reject(
     elif wait:
         raise ended("there is nothing to wait for without a change, such as --revise", Exit.WRONG)
     with talking() as client:
-        answers = [
+        answers: list[Any] = [
             client.reject_batch(each, **decision)
             if is_batch(each)
             else client.reject(each, **decision)

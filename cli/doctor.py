@@ -14,9 +14,10 @@ from typing import Any, Literal
 import httpx
 import typer
 from darkroom_client import Client, DarkroomError, Refused
+from rich.text import Text
 
 from cli.errors import Exit
-from cli.screen import Json, out, plain, print_json, state
+from cli.screen import STYLES, Json, out, plain, print_json
 from cli.talking import KEY, address, talking
 from version import VERSION
 
@@ -51,11 +52,10 @@ def doctor(as_json: Json = False) -> None:
         print_json({"checks": [asdict(finding) for finding in findings]})
     else:
         for finding in findings:
-            out().print(
-                state(finding.state), f" {finding.name:<9} {plain(finding.detail)}", sep="\t"
-            )
+            mark = Text.assemble((f"{finding.state:<5}", STYLES[finding.state]), " ")
+            out().print(mark.append(f"{finding.name:<9}{plain(finding.detail)}"))
             if finding.advice:
-                out().print(f"\t          {plain(finding.advice)}")
+                out().print(Text(f"{'':<15}{plain(finding.advice)}", style="dim"))
     if any(finding.state == "bad" for finding in findings):
         raise typer.Exit(Exit.UNWELL)
 
@@ -65,13 +65,8 @@ def examine(client: Client) -> Iterator[Finding]:
     try:
         health = client.health()
     except DarkroomError as error:
-        told = f"{KEY} and the rest were not looked at."
-        yield Finding(
-            "api",
-            "bad",
-            str(error),
-            f"Start it: `darkroom up`. DARKROOM_URL is {address()}. {told}",
-        )
+        start = "Start it with `darkroom up`, or set DARKROOM_URL to where it is."
+        yield Finding("api", "bad", str(error), start)
         yield from _disk()
         return
     yield from _version(health["version"])

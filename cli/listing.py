@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 from darkroom_client.client import Until
-from darkroom_client.types import ReviewState
+from darkroom_client.types import JobStatus, ReviewState
 
 from cli.generating import WaitSeconds, check
 from cli.screen import (
@@ -29,9 +29,7 @@ from cli.watching import WAIT_SECONDS, followed
 
 
 def jobs(
-    status: Annotated[
-        str | None, typer.Option(help="queued, processing, completed, failed")
-    ] = None,
+    status: Annotated[JobStatus | None, typer.Option()] = None,
     review: Annotated[ReviewState | None, typer.Option()] = None,
     blog: Annotated[str | None, typer.Option(metavar="ID")] = None,
     batch: Annotated[str | None, typer.Option(metavar="ID")] = None,

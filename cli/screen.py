@@ -76,7 +76,7 @@ def print_facts(facts: Iterable[tuple[str, object]]) -> None:
             out().print(Text.assemble((f"{name:<10}", "bold"), text))
 
 
-_STYLES = {
+STYLES = {
     "completed": "green",
     "approved": "green",
     "ok": "green",
@@ -92,7 +92,7 @@ _STYLES = {
 
 def state(word: str) -> Text:
     """A status in its colour."""
-    return Text(plain(word), style=_STYLES.get(word, ""))
+    return Text(plain(word), style=STYLES.get(word, ""))
 
 
 def usd(amount: float | None) -> str:

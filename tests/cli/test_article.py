@@ -204,7 +204,7 @@ FRONTS = st.sampled_from(
         "---\ntitle: x\n---\n",
         "---\r\ndarkroom:\r\n  images:\r\n  - prompt: hero\r\n    tags: [a]\r\n---\r\n",
         "---\ndarkroom: {quality: high, images: [{prompt: hero}]}\n---\n",
-        "---\ndarkroom:\n  images:\n    - tags: [a]\n      prompt: >-\n        a\n\n        b\n---\n",
+        "---\ndarkroom:\n  images:\n    - seed: 1\n      prompt: >-\n        a\n\n        b\n---\n",
         "---\ndarkroom:\n  images:\n    - prompt: 'last' # said\n...\n",
     ]
 )

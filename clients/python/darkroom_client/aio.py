@@ -105,6 +105,7 @@ class AsyncClient:
             # A proxy of the environment does not lead to this machine.
             trust_env=self._url.host not in _LOOPBACK,
         )
+        self._timeout_seconds = timeout_seconds
         self._sleep = sleep
         self._clock = clock
 
@@ -535,7 +536,7 @@ class AsyncClient:
         if self._key is not None and is_ours:
             sent["Authorization"] = f"Bearer {self._key}"
         if patience_seconds is not None:
-            given["timeout"] = httpx.Timeout(self._http.timeout, read=patience_seconds)
+            given["timeout"] = httpx.Timeout(self._timeout_seconds, read=patience_seconds)
         try:
             async with self._http.stream(
                 method, target, headers=sent, follow_redirects=not is_ours, **given
