@@ -136,7 +136,7 @@ class TestWriting:
         assert Article(written).wishes == []
 
     def test_a_mark_that_markdown_does_not_read_is_said(self) -> None:
-        article = Article('a\n\n![prompt: sea]( "Sea")\n\n`![prompt: code](x`\n')
+        article = Article("a\n\n![prompt: sea](a b)\n\n`![prompt: code](x`\n")
         assert (article.wishes, article.misread) == ([], [3])
 
     def test_what_has_no_picture_yet_stays_a_mark(self) -> None:

@@ -43,7 +43,7 @@ def package() -> Path:
 
 
 def run_node(program: str, *arguments: str, cwd: Path = TYPESCRIPT, **environ: str) -> str:
-    """What a program of Node's prints; a test that cannot run it fails, and says what is missing."""
+    """What a program of Node's prints; a test that cannot run it fails, and says why."""
     if shutil.which(program) is None:
         pytest.fail(f"`{program}` is not on PATH; the tests of the clients need Node 20 or newer")
     done = subprocess.run(
