@@ -46,6 +46,11 @@ def darkroom(stack: Stack, tmp_path: Path) -> Darkroom:
     return run
 
 
+def size_of(path: Path) -> tuple[int, int]:
+    with Image.open(path) as image:
+        return image.size
+
+
 def told(done: subprocess.CompletedProcess[str]) -> Any:
     """The JSON that a command prints that has succeeded."""
     assert done.returncode == 0, done.stderr
@@ -61,7 +66,7 @@ def test_a_draft_is_made_approved_and_saved(darkroom: Darkroom, tmp_path: Path) 
     final = told(darkroom("approve", draft["job_id"], "--reviewer", "ann", "--wait", "--json"))
     assert final["draft_job_id"] == draft["job_id"]
     [saved] = told(darkroom("download", draft["job_id"], "--to", "out", "--json"))["saved"]
-    assert Image.open(tmp_path / saved).size == (1536, 864)
+    assert size_of(tmp_path / saved) == (1536, 864)
     assert told(darkroom("show", draft["job_id"], "--json"))["review"]["reviewer"] == "ann"
     opened = darkroom("open", draft["job_id"], "--json")
     assert told(opened)["urls"] == [final["result"]["images"][0]["url"]]
@@ -79,12 +84,12 @@ def test_an_article_gets_its_pictures(darkroom: Darkroom, tmp_path: Path) -> Non
     told(darkroom("download", batch_id, "--write-back", "post.md", "--drafts", "--json"))
     with_drafts = article.read_text()
     assert "![a lighthouse](images/hero.png)" in with_drafts
-    assert Image.open(tmp_path / "images" / "hero.png").size == (512, 288)
+    assert size_of(tmp_path / "images" / "hero.png") == (512, 288)
     assert darkroom("approve", batch_id, "--wait").returncode == 0
     again = darkroom("download", batch_id, "--write-back", "post.md")
     assert again.returncode == 0
     assert article.read_text() == with_drafts
-    assert Image.open(tmp_path / "images" / "hero.png").size == (1536, 864)
+    assert size_of(tmp_path / "images" / "hero.png") == (1536, 864)
     assert "![Two hikers](images/two-hikers-" in with_drafts
     assert "prompt:" not in with_drafts
 
