@@ -15,10 +15,13 @@ from api.schemas import (
     ErrorAnswer,
     FinalAnswer,
     ImageAnswer,
+    ImageGenerationJobResponse,
     ImageJobStatusResponse,
     LinksAnswer,
+    ProvenanceAnswer,
     ResultAnswer,
     ReviewAnswer,
+    UpstreamAnswer,
     VariantAnswer,
 )
 from api.snapshots import BatchSnapshot, JobSnapshot
@@ -33,7 +36,10 @@ from domain.jobs import (
     JobError,
     JobResult,
     JobState,
+    JobStatus,
 )
+from domain.provenance import Provenance
+from domain.renders import total_usd
 from domain.reviews import FinalOffer, Review
 from imaging.provenance import NEWS_CODES
 from settings import Settings
@@ -81,18 +87,25 @@ class Addresses:
             self=here,
             events=f"{here}/events",
             temporal_ui=self.workflow(batch_id),
+            rounds=None,
+            source=None,
             approve=f"{here}/approve",
             reject=f"{here}/reject",
         )
 
-    def job_links(self, job_id: str, state: JobState | None = None) -> LinksAnswer:
+    def job_links(
+        self, job_id: str, state: JobState | None = None, source_job_id: str | None = None
+    ) -> LinksAnswer:
         """What can be done with a job now."""
-        here = f"{self.api}{API}/jobs/{job_id}"
+        jobs = f"{self.api}{API}/jobs"
+        here = f"{jobs}/{job_id}"
         may_decide = state is not None and state.awaits_review
         return LinksAnswer(
             self=here,
             events=f"{here}/events",
             temporal_ui=self.workflow(job_id),
+            rounds=f"{here}/rounds",
+            source=f"{jobs}/{source_job_id}" if source_job_id else None,
             approve=f"{here}/approve" if may_decide else None,
             reject=f"{here}/reject" if may_decide else None,
         )
@@ -116,6 +129,8 @@ def job_answer(
         estimated_time_remaining=estimates.remaining(card.recipe, card.expected_seconds, state),
         is_draft=card.is_draft,
         final_job_id=state.final_job_id,
+        operation=card.operation,
+        source_job_id=card.source_job_id,
         batch_id=card.batch_id,
         blog_id=card.blog_id,
         blog_job_id=card.blog_job_id,
@@ -133,13 +148,14 @@ def job_answer(
         error=_error(state.error) if state.error else None,
         cancellation=Cancellation.TOO_LATE if state.cancel_too_late else None,
         cost=cost_answer(state),
-        links=at.job_links(snapshot.job_id, state),
+        links=at.job_links(snapshot.job_id, state, card.source_job_id),
     )
 
 
 def result_answer(job_id: str, result: JobResult, at: Addresses) -> ResultAnswer:
     """The result, every key as an address."""
     return ResultAnswer(
+        success=True,
         images=[
             _image(job_id, index, image, result, at) for index, image in enumerate(result.images)
         ],
@@ -148,6 +164,8 @@ def result_answer(job_id: str, result: JobResult, at: Addresses) -> ResultAnswer
         model=result.model,
         cost=result.cost_usd or 0.0,
         consistency=result.consistency,
+        prompt=result.prompt,
+        full_prompt=result.full_prompt,
     )
 
 
@@ -165,7 +183,7 @@ def batch_answer(snapshot: BatchSnapshot, at: Addresses) -> BatchStatusAnswer:
         total_images=request.total_images,
         counts=dict(Counter(item.status for item in state.items)),
         review_counts=dict(Counter(item.review for item in state.items if item.review)),
-        cost=_cost(None if None in costs else sum(cost for cost in costs if cost is not None)),
+        cost=cost_sum_answer(total_usd(costs)),
         cancelled=state.cancelled,
         blog_id=request.blog_id,
         blog_job_id=request.blog_job_id,
@@ -188,6 +206,18 @@ def accepted_message(card: JobCard) -> str:
     """What a caller is told whose job is accepted, with all that they should know of it."""
     accepted = stand_in_message(card.stand_in_for) or "The job is accepted."
     return " ".join([accepted, *(card.warnings or [])])
+
+
+def accepted_answer(job_id: str, card: JobCard, seconds: int) -> ImageGenerationJobResponse:
+    """The answer to who submits a job."""
+    return ImageGenerationJobResponse(
+        job_id=job_id,
+        status=JobStatus.QUEUED,
+        message=accepted_message(card),
+        estimated_completion_time=seconds,
+        is_draft=card.is_draft,
+        warnings=card.warnings,
+    )
 
 
 def final_answer(offer: FinalOffer) -> FinalAnswer:
@@ -230,6 +260,7 @@ def _image(
         )
         for variant in image.variants
     ]
+    source_type = f"{NEWS_CODES}{image.digital_source_type}"
     return ImageAnswer(
         url=url,
         width=main.width_px,
@@ -245,7 +276,17 @@ def _image(
         dominant_color=image.dominant_color,
         variants=variants,
         srcset=", ".join(f"{v.url} {v.width}w" for v in variants if v.format == "webp"),
-        digital_source_type=f"{NEWS_CODES}{image.digital_source_type}",
+        digital_source_type=source_type,
+        provenance=_provenance(source_type, image.provenance or Provenance()),
+    )
+
+
+def _provenance(source_type: str, kept: Provenance) -> ProvenanceAnswer:
+    upstream = kept.upstream
+    return ProvenanceAnswer(
+        digital_source_type=source_type,
+        signed=kept.signed,
+        upstream=UpstreamAnswer(**upstream.model_dump()) if upstream else None,
     )
 
 
@@ -280,6 +321,7 @@ def review_answer(review: Review) -> ReviewAnswer:
         decided_at=review.decided_at,
         expires_at=review.expires_at,
         problem=review.problem,
+        image_index=review.image_index,
         final=final_answer(review.final) if review.final else None,
     )
 
@@ -298,6 +340,11 @@ def image_cost_answer(result: JobResult) -> CostAnswer:
     if result.cost_usd is None:
         return _cost(None)
     return _cost(round(result.cost_usd / len(result.images), 6), result.cost_basis)
+
+
+def cost_sum_answer(amount_usd: float | None) -> CostAnswer:
+    """What several jobs cost together."""
+    return _cost(amount_usd)
 
 
 def _cost(

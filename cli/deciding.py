@@ -23,6 +23,9 @@ def approve(
     subject_ids: Ids,
     reviewer: Reviewer = None,
     comment: Comment = None,
+    image: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Which of a draft's images, from 1.")
+    ] = None,
     quality: Annotated[Quality | None, typer.Option(help="Of the final.")] = None,
     provider: Annotated[str | None, typer.Option(help="Of the final.")] = None,
     model: Annotated[str | None, typer.Option(help="Of the final.")] = None,
@@ -44,6 +47,8 @@ def approve(
     decision: Any = _decision(reviewer, comment)
     if final:
         decision["final"] = final
+    if image is not None:
+        decision["image_index"] = image - 1
     with talking() as client:
         answers: list[Any] = [
             client.approve_batch(each, **decision)

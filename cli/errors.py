@@ -44,10 +44,11 @@ def ended(message: str, status: Exit) -> typer.Exit:
 def told_in_one_sentence() -> Iterator[None]:
     """Print what is wrong with the command, a setting or `darkroom.toml`, and exit with 1."""
     # What serves is not loaded for commands that only ask.
+    from pipeline.marking import CredentialsError
     from providers.catalogue import CatalogueError
     from settings import SettingsError
 
     try:
         yield
-    except (CatalogueError, CommandError, SettingsError) as error:
+    except (CatalogueError, CommandError, CredentialsError, SettingsError) as error:
         raise ended(str(error), Exit.WRONG) from None

@@ -35,6 +35,9 @@ def generate(
     width: Annotated[int | None, typer.Option(help="In pixels, with --height.")] = None,
     height: Annotated[int | None, typer.Option()] = None,
     style: Annotated[str | None, typer.Option()] = None,
+    placement: Annotated[
+        str | None, typer.Option(help="Where it will be shown: its shape and size.")
+    ] = None,
     negative_prompt: Annotated[str | None, typer.Option(help="What it does not show.")] = None,
     seed: Annotated[int | None, typer.Option()] = None,
     num_images: Annotated[int | None, typer.Option("--images", "-n", min=1, max=4)] = None,
@@ -66,6 +69,7 @@ def generate(
         "width": width,
         "height": height,
         "style": style,
+        "placement": placement,
         "negative_prompt": negative_prompt,
         "seed": seed,
         "num_images": num_images,
@@ -85,7 +89,7 @@ def generate(
             _tell_price(client, image, as_json=as_json)
             return
         accepted = client.generate_async(idempotency_key=idempotency_key, **image)
-        _go_on(client, accepted, "job_id", wait=wait, timeout=timeout, to=to, as_json=as_json)
+        go_on(client, accepted, "job_id", wait=wait, timeout=timeout, to=to, as_json=as_json)
 
 
 def retry(
@@ -97,7 +101,7 @@ def retry(
     """Start a failed job's request once more, as a job of its own."""
     with talking() as client:
         accepted = client.retry(job_id)
-        _go_on(client, accepted, "job_id", wait=wait, timeout=timeout, to=None, as_json=as_json)
+        go_on(client, accepted, "job_id", wait=wait, timeout=timeout, to=None, as_json=as_json)
 
 
 def batch(
@@ -131,13 +135,13 @@ def batch(
             accepted = client.batch_generate(**body)
         except InvalidRequest as refused:
             raise _at_its_line(found, refused) from None
-        _go_on(client, accepted, "batch_id", wait=wait, timeout=timeout, to=to, as_json=as_json)
+        go_on(client, accepted, "batch_id", wait=wait, timeout=timeout, to=to, as_json=as_json)
         if found.path.suffix.lower() in (".md", ".markdown") and not as_json:
             hint = f"darkroom download {accepted['batch_id']} --write-back {file}"
             aside().print(f"When its finals are there: {hint}")
 
 
-def _go_on(
+def go_on(
     client: Client,
     accepted: Any,
     id_field: str,

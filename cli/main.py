@@ -14,6 +14,9 @@ COMMANDS = {
     "up": "cli.up:up",
     "generate": "cli.generating:generate",
     "batch": "cli.generating:batch",
+    "vary": "cli.reworking:vary",
+    "edit": "cli.reworking:edit",
+    "upscale": "cli.reworking:upscale",
     "watch": "cli.listing:watch",
     "jobs": "cli.listing:jobs",
     "show": "cli.showing:show",
@@ -25,6 +28,7 @@ COMMANDS = {
     "download": "cli.fetching:download",
     "costs": "cli.listing:costs",
     "providers": "cli.listing:providers",
+    "provenance": "cli.provenance:provenance",
     "keys": "cli.keys:keys",
     "doctor": "cli.doctor:doctor",
 }

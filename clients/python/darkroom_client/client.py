@@ -42,6 +42,7 @@ from darkroom_client.types import (
     CostsAnswer,
     DeliveriesAnswer,
     DeliveryAnswer,
+    EditBody,
     GenerateAnswer,
     Health,
     ImageAnswer,
@@ -57,6 +58,8 @@ from darkroom_client.types import (
     RejectionAnswer,
     ResultAnswer,
     RetryAnswer,
+    UpscaleBody,
+    VariationsBody,
     WebhookTestAnswer,
 )
 
@@ -175,6 +178,24 @@ class Client:
             "BatchImageGenerationResponse",
             self._post("/batch-generate", batch, idempotency_key),
         )
+
+    def vary(
+        self, *, idempotency_key: str | None = None, **wish: Unpack[VariationsBody]
+    ) -> ImageGenerationJobResponse:
+        """Start a job that makes other pictures like one: `source_job_id`, `source_image_url`."""
+        return cast("ImageGenerationJobResponse", self._post("/variations", wish, idempotency_key))
+
+    def edit(
+        self, *, idempotency_key: str | None = None, **wish: Unpack[EditBody]
+    ) -> ImageGenerationJobResponse:
+        """Start a job that changes a picture as its `prompt` says."""
+        return cast("ImageGenerationJobResponse", self._post("/edit", wish, idempotency_key))
+
+    def upscale(
+        self, *, idempotency_key: str | None = None, **wish: Unpack[UpscaleBody]
+    ) -> ImageGenerationJobResponse:
+        """Start a job that makes a picture larger."""
+        return cast("ImageGenerationJobResponse", self._post("/upscale", wish, idempotency_key))
 
     def quote(
         self, body: ImageRequest | BatchRequestBody, *, idempotency_key: str | None = None

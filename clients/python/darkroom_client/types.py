@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from typing import Literal, NotRequired, TypeAlias, TypedDict
 
+
+class Alive(TypedDict):
+    """The process answers."""
+
+    status: Literal["alive"]
+
+
 AspectRatio: TypeAlias = Literal[
     "1:1", "16:9", "9:16", "4:3", "3:4", "3:2", "2:3", "4:5", "5:4", "21:9", "9:21"
 ]
@@ -56,12 +63,15 @@ class CostSumAnswer(TypedDict):
     """Of `calls`, those of which nobody knows the cost"""
 
 
+Decided: TypeAlias = Literal["approved", "rejected", "not_reviewable", "not_found"]
+"""What a batch's decision did to one image."""
+
+
 class DecisionOutcome(TypedDict):
-    """What a batch's decision did to one image."""
+    """One image of a batch after a decision."""
 
     job_id: str
-    outcome: str
-    """`approved`, `rejected`, `not_reviewable` or `not_found`"""
+    outcome: Decided
     detail: NotRequired[str]
     final_job_id: NotRequired[str]
     revision_job_id: NotRequired[str]
@@ -71,25 +81,63 @@ DeliveryState: TypeAlias = Literal["pending", "delivered", "failed", "cancelled"
 """Where a webhook's delivery stands."""
 
 
+FallbackProvider: TypeAlias = str
+
+
+Tag: TypeAlias = str
+
+
 class ErrorAnswer(TypedDict):
     """Why a job failed."""
 
-    code: str
+    code: Literal[
+        "already_terminal",
+        "batch_not_found",
+        "body_too_large",
+        "budget_exhausted",
+        "cancelled",
+        "capability_missing",
+        "content_rejected",
+        "deadline_exceeded",
+        "delivery_not_found",
+        "file_not_found",
+        "forbidden",
+        "idempotency_in_flight",
+        "idempotency_key_reused",
+        "internal",
+        "invalid_output",
+        "invalid_request",
+        "job_not_found",
+        "method_not_allowed",
+        "model_shut_down",
+        "not_found",
+        "not_retryable",
+        "not_reviewable",
+        "outcome_unknown",
+        "provider_auth",
+        "provider_not_configured",
+        "provider_quota",
+        "provider_rate_limited",
+        "provider_unavailable",
+        "queue_unavailable",
+        "range_not_satisfiable",
+        "signing_failed",
+        "status_unavailable",
+        "storage_unavailable",
+        "too_many_requests",
+        "unauthenticated",
+        "unsupported_media_type",
+    ]
     message: str
     retryable: bool
     provider: NotRequired[str]
     billed: Billed
     flagged: NotRequired[str]
+    """`prompt`, `reference` or `output`"""
 
 
 GroupBy: TypeAlias = Literal["day", "blog", "provider", "model"]
 """What a bill can be divided by."""
-
-
-FallbackProvider: TypeAlias = str
-
-
-Tag: TypeAlias = str
 
 
 JobStatus: TypeAlias = Literal["pending", "queued", "processing", "completed", "failed"]
@@ -101,9 +149,38 @@ class LinksAnswer(TypedDict):
 
     self: str
     events: str
+    source: NotRequired[str]
     temporal_ui: NotRequired[str]
+    rounds: NotRequired[str]
     approve: NotRequired[str]
     reject: NotRequired[str]
+
+
+class ManifestAnswer(TypedDict):
+    """One C2PA manifest."""
+
+    label: str
+    title: NotRequired[str]
+    generator: NotRequired[str]
+    """The program that made it"""
+    issuer: NotRequired[str]
+    """The organisation in its certificate"""
+    common_name: NotRequired[str]
+    algorithm: NotRequired[str]
+    signed_at: NotRequired[str]
+    """By a timestamp authority's word"""
+    actions: list[str]
+    digital_source_type: NotRequired[str]
+    approval: NotRequired[dict[str, str]]
+    """The editor's, of a final of Darkroom's"""
+
+
+ManifestState: TypeAlias = Literal["trusted", "valid", "invalid", "unreadable", "remote"]
+"""What checking a C2PA manifest came to."""
+
+
+Operation: TypeAlias = Literal["generate", "variations", "edit", "upscale"]
+"""What is done; all but `generate` begin from a picture."""
 
 
 Outcome: TypeAlias = Literal["completed", "failed", "cancelled", "unknown"]
@@ -113,10 +190,22 @@ Outcome: TypeAlias = Literal["completed", "failed", "cancelled", "unknown"]
 class PartHealth(TypedDict):
     """One part the service needs."""
 
-    name: str
-    state: str
-    """`ok` or `down`"""
+    name: Literal["engine", "worker", "store"]
+    state: Literal["ok", "down"]
     detail: NotRequired[str]
+
+
+class PayloadJson(TypedDict):
+    """One payload; bytes are base64."""
+
+    metadata: NotRequired[dict[str, str]]
+    data: NotRequired[str]
+
+
+class PayloadsJson(TypedDict):
+    """Payloads, in order."""
+
+    payloads: list[PayloadJson]
 
 
 Period: TypeAlias = Literal["day", "week", "month"]
@@ -184,8 +273,18 @@ class ReviseBody(TypedDict):
     style: NotRequired[str | None]
     seed: NotRequired[int | None]
     aspect_ratio: NotRequired[AspectRatio | None]
+    placement: NotRequired[str | None]
+    num_images: NotRequired[int | None]
+    reference_image_url: NotRequired[str | None]
     provider: NotRequired[str | None]
     model: NotRequired[str | None]
+
+
+class SizeAnswer(TypedDict):
+    """In pixels."""
+
+    width: int
+    height: int
 
 
 class SizesAnswer(TypedDict):
@@ -197,6 +296,32 @@ class SizesAnswer(TypedDict):
     max_megapixels: float
     max_ratio: float
     aspect_ratios: NotRequired[list[AspectRatio]]
+
+
+class StyleAnswer(TypedDict):
+    """One house style."""
+
+    name: str
+    about: str
+    palette: list[str]
+    providers: dict[Quality, str]
+    """Who renders it where a request names nobody; the default for other qualities"""
+
+
+class StylesAnswer(TypedDict):
+    """The house styles that the caller may name."""
+
+    styles: list[StyleAnswer]
+
+
+class Thumbnail(TypedDict):
+    """One image of a round, in its smallest variant."""
+
+    image_index: int
+    url: str
+    thumbnail_url: str
+    width: int
+    height: int
 
 
 class TriedReceiver(TypedDict):
@@ -211,6 +336,14 @@ class TriedReceiver(TypedDict):
 
 Until: TypeAlias = Literal["completed", "decided"]
 """What ends a stream of events."""
+
+
+class UpstreamAnswer(TypedDict):
+    """The C2PA manifest that a vendor put into the original, which is stored untouched."""
+
+    state: ManifestState
+    issuer: NotRequired[str]
+    generator: NotRequired[str]
 
 
 class VariantAnswer(TypedDict):
@@ -238,7 +371,7 @@ WebhookEvent: TypeAlias = Literal[
 class WebhookTestAnswer(TypedDict):
     """What became of a webhook that was sent to see what becomes of it."""
 
-    event: str
+    event: Literal["webhook.test"]
     receivers: list[TriedReceiver]
 
 
@@ -263,8 +396,51 @@ class Problem(TypedDict):
     title: str
     status: int
     detail: str
-    code: str
+    code: Literal[
+        "already_terminal",
+        "batch_not_found",
+        "body_too_large",
+        "budget_exhausted",
+        "cancelled",
+        "capability_missing",
+        "content_rejected",
+        "deadline_exceeded",
+        "delivery_not_found",
+        "file_not_found",
+        "forbidden",
+        "idempotency_in_flight",
+        "idempotency_key_reused",
+        "internal",
+        "invalid_output",
+        "invalid_request",
+        "job_not_found",
+        "method_not_allowed",
+        "model_shut_down",
+        "not_found",
+        "not_retryable",
+        "not_reviewable",
+        "outcome_unknown",
+        "provider_auth",
+        "provider_not_configured",
+        "provider_quota",
+        "provider_rate_limited",
+        "provider_unavailable",
+        "queue_unavailable",
+        "range_not_satisfiable",
+        "signing_failed",
+        "status_unavailable",
+        "storage_unavailable",
+        "too_many_requests",
+        "unauthenticated",
+        "unsupported_media_type",
+    ]
     errors: NotRequired[list[FieldProblem]]
+
+
+StreamStage: TypeAlias = Literal[
+    "queued", "processing", "generating", "uploading", "completed", "error"
+]
+"""The stages of `generate/stream`, as deployed clients read them."""
 
 
 class ApprovalAnswer(TypedDict):
@@ -319,7 +495,46 @@ class BatchJobAnswer(TypedDict):
     revision_job_id: NotRequired[str]
     url: NotRequired[str]
     final_url: NotRequired[str]
-    error_code: NotRequired[str]
+    error_code: NotRequired[
+        Literal[
+            "already_terminal",
+            "batch_not_found",
+            "body_too_large",
+            "budget_exhausted",
+            "cancelled",
+            "capability_missing",
+            "content_rejected",
+            "deadline_exceeded",
+            "delivery_not_found",
+            "file_not_found",
+            "forbidden",
+            "idempotency_in_flight",
+            "idempotency_key_reused",
+            "internal",
+            "invalid_output",
+            "invalid_request",
+            "job_not_found",
+            "method_not_allowed",
+            "model_shut_down",
+            "not_found",
+            "not_retryable",
+            "not_reviewable",
+            "outcome_unknown",
+            "provider_auth",
+            "provider_not_configured",
+            "provider_quota",
+            "provider_rate_limited",
+            "provider_unavailable",
+            "queue_unavailable",
+            "range_not_satisfiable",
+            "signing_failed",
+            "status_unavailable",
+            "storage_unavailable",
+            "too_many_requests",
+            "unauthenticated",
+            "unsupported_media_type",
+        ]
+    ]
 
 
 class BatchRejectBody(TypedDict):
@@ -344,6 +559,19 @@ class BudgetAnswer(TypedDict):
     """Of calls that may have been paid; counts too"""
     left_usd: float | None
     resets_at: str
+
+
+class C2paAnswer(TypedDict):
+    """What a file's C2PA data comes to."""
+
+    state: ManifestState
+    trusted: bool
+    """Whether the certificate is on the trust list set up here"""
+    message: str
+    problems: list[str]
+    """C2PA's codes of what failed"""
+    manifests: list[ManifestAnswer]
+    """The file's own first, then those of what it was made of"""
 
 
 class CostAnswer(TypedDict):
@@ -389,6 +617,46 @@ class DeliveryAnswer(TypedDict):
     delivered_at: NotRequired[str]
 
 
+class EditBody(TypedDict):
+    """A picture with something changed."""
+
+    provider: NotRequired[str | None]
+    model: NotRequired[str | None]
+    fallback_providers: NotRequired[list[FallbackProvider] | None]
+    blog_id: NotRequired[str | None]
+    blog_job_id: NotRequired[str | None]
+    tags: NotRequired[list[Tag] | None]
+    metadata: NotRequired[dict[str, bool | int | float | str] | None]
+    """Flat"""
+    webhook_url: NotRequired[str | None]
+    webhook_events: NotRequired[list[WebhookEvent] | None]
+    """What it is told; all but `job.started` else"""
+    alt_text: NotRequired[str | None]
+    source_job_id: NotRequired[str | None]
+    """A completed job; this or `source_image_url`"""
+    source_image_index: NotRequired[int | None]
+    """Which of that job's images; the first where none is given"""
+    source_image_url: NotRequired[str | None]
+    """PNG, JPEG or WebP, up to 20 MB"""
+    width: NotRequired[int | None]
+    """With `height`"""
+    height: NotRequired[int | None]
+    quality: NotRequired[Quality | None]
+    """`standard` where none is given"""
+    style: NotRequired[str | None]
+    negative_prompt: NotRequired[str | None]
+    seed: NotRequired[int | None]
+    num_images: NotRequired[int]
+    strength: NotRequired[float | None]
+    """How far to depart from the source, above 0 to 1"""
+    prompt: str
+    """What shall change"""
+    mask_image_url: NotRequired[str | None]
+    """Where it may change: the transparent parts of a picture that has any, else the white ones; in the source's shape"""
+    mask: NotRequired[str | None]
+    """Such a picture itself, in Base64 or as a `data:` address"""
+
+
 class FinalAnswer(TypedDict):
     """The final that approving a draft starts where nothing else is wished."""
 
@@ -414,30 +682,9 @@ class FinalBody(TypedDict):
 class Health(TypedDict):
     """Whether the service can do its work, and what is wrong where it cannot."""
 
-    status: str
-    """`healthy` or `degraded`"""
+    status: Literal["healthy", "degraded"]
     version: str
     parts: list[PartHealth]
-
-
-class ImageAnswer(TypedDict):
-    """One finished image; `url` needs no header and does not expire."""
-
-    url: str
-    width: int
-    height: int
-    image_id: str
-    image_url: str
-    format: str
-    size_bytes: int
-    seed: NotRequired[int]
-    sha256: str
-    alt_text: str
-    thumbhash: str
-    dominant_color: str
-    variants: list[VariantAnswer]
-    srcset: str
-    digital_source_type: str
 
 
 class ImageGenerationJobResponse(TypedDict):
@@ -455,22 +702,9 @@ class ImageGenerationJobResponse(TypedDict):
 class ImageRequest(TypedDict):
     """One image."""
 
-    prompt: str
-    quality: NotRequired[Quality | None]
-    """`standard` where none is given"""
-    aspect_ratio: NotRequired[AspectRatio | None]
-    """`1:1` where none is given"""
-    width: NotRequired[int | None]
-    """With `height`, wins over `aspect_ratio`"""
-    height: NotRequired[int | None]
-    style: NotRequired[str | None]
-    negative_prompt: NotRequired[str | None]
-    seed: NotRequired[int | None]
-    num_images: NotRequired[int]
     provider: NotRequired[str | None]
     model: NotRequired[str | None]
     fallback_providers: NotRequired[list[FallbackProvider] | None]
-    reference_image_url: NotRequired[str | None]
     blog_id: NotRequired[str | None]
     blog_job_id: NotRequired[str | None]
     tags: NotRequired[list[Tag] | None]
@@ -480,6 +714,36 @@ class ImageRequest(TypedDict):
     webhook_events: NotRequired[list[WebhookEvent] | None]
     """What it is told; all but `job.started` else"""
     alt_text: NotRequired[str | None]
+    prompt: str
+    quality: NotRequired[Quality | None]
+    """`standard` where none is given"""
+    aspect_ratio: NotRequired[AspectRatio | None]
+    """`1:1` where none is given"""
+    width: NotRequired[int | None]
+    """With `height`, wins over `aspect_ratio`"""
+    height: NotRequired[int | None]
+    style: NotRequired[str | None]
+    """A house style of `GET …/styles`, or one that the model knows"""
+    placement: NotRequired[str | None]
+    """Of `GET …/placements`: shape, size and prompt; a size or ratio given wins"""
+    negative_prompt: NotRequired[str | None]
+    seed: NotRequired[int | None]
+    num_images: NotRequired[int]
+    reference_image_url: NotRequired[str | None]
+
+
+class MarksAnswer(TypedDict):
+    """What a file says of its making."""
+
+    marked: bool
+    """Whether it says that AI has a part in it"""
+    digital_source_type: NotRequired[str]
+    generator: NotRequired[str]
+    ai_system: NotRequired[str]
+    media_type: str
+    width: int
+    height: int
+    c2pa: NotRequired[C2paAnswer]
 
 
 class ModelAnswer(TypedDict):
@@ -493,6 +757,11 @@ class ModelAnswer(TypedDict):
     default_for: list[Quality]
     """Where a request names its provider only"""
     seed: bool
+    operations: list[Operation]
+    mask: bool
+    """Whether its edits take a mask"""
+    strength: list[Operation]
+    """What it does that takes a `strength`"""
     references: int
     """How many reference images it takes"""
     negative_prompt: bool
@@ -514,6 +783,54 @@ class ModelsAnswer(TypedDict):
     models: list[ModelAnswer]
 
 
+class Parameters(TypedDict):
+    """What a job was to make, in the caller's words or an editor's."""
+
+    prompt: str
+    full_prompt: NotRequired[str]
+    """As it was sent, where a house style or a placement made more of it"""
+    negative_prompt: NotRequired[str]
+    style: NotRequired[str]
+    placement: NotRequired[str]
+    quality: Quality
+    aspect_ratio: NotRequired[AspectRatio]
+    width: int
+    height: int
+    seed: int
+    num_images: int
+    reference_image_url: NotRequired[str]
+    provider: str
+    """The first choice; `provider` of the job made it"""
+    model: str
+
+
+class PlacementAnswer(TypedDict):
+    """One place on a page."""
+
+    name: str
+    about: str
+    aspect_ratio: NotRequired[AspectRatio]
+    """Its own, or near its own; left out where none is"""
+    sizes: dict[Quality, SizeAnswer]
+    prompt: str
+    """What becomes of the caller's, which stands at `{prompt}`"""
+
+
+class PlacementsAnswer(TypedDict):
+    """Every placement."""
+
+    placements: list[PlacementAnswer]
+
+
+class ProvenanceAnswer(TypedDict):
+    """How an image's files are marked."""
+
+    digital_source_type: str
+    signed: bool
+    """Whether each file carries a C2PA manifest of ours"""
+    upstream: NotRequired[UpstreamAnswer]
+
+
 class ProviderAnswer(TypedDict):
     """One provider of the catalogue."""
 
@@ -527,6 +844,8 @@ class ProviderAnswer(TypedDict):
     """Where a request names no provider"""
     defaults: dict[Quality, str]
     """Its model for each quality"""
+    operations: dict[Operation, list[str]]
+    """Its models that do each"""
     models: list[str]
 
 
@@ -564,19 +883,6 @@ class RejectBody(TypedDict):
     revise: NotRequired[ReviseBody | None]
 
 
-class ResultAnswer(TypedDict):
-    """What a completed job gives; also the answer to `generate`."""
-
-    success: NotRequired[bool]
-    images: list[ImageAnswer]
-    generation_time_seconds: float
-    provider: str
-    model: str
-    cost: float
-    """USD; 0 also where unknown, see the job's `cost`"""
-    consistency: NotRequired[Consistency]
-
-
 class ReviewAnswer(TypedDict):
     """Where a draft's review stands."""
 
@@ -588,7 +894,171 @@ class ReviewAnswer(TypedDict):
     decided_at: NotRequired[str]
     expires_at: NotRequired[str]
     problem: NotRequired[str]
+    image_index: NotRequired[int]
+    """Which of the draft's images was approved, from 0"""
     final: NotRequired[FinalAnswer]
+
+
+class RoundJob(TypedDict):
+    """A draft or a final, as one step of an image's way."""
+
+    job_id: str
+    status: JobStatus
+    progress_percentage: int
+    current_stage: Literal["queued", "generating", "uploading", "completed", "failed"]
+    created_at: str
+    started_at: NotRequired[str]
+    completed_at: NotRequired[str]
+    is_draft: bool
+    operation: NotRequired[Operation]
+    source_job_id: NotRequired[str]
+    batch_id: NotRequired[str]
+    blog_id: NotRequired[str]
+    blog_job_id: NotRequired[str]
+    tags: list[str]
+    metadata: dict[str, str | int | float | bool]
+    provider: str
+    """That made the image; the first choice until it is made"""
+    model: str
+    review: NotRequired[ReviewAnswer]
+    final_job_id: NotRequired[str]
+    draft_job_id: NotRequired[str]
+    revision_of: NotRequired[str]
+    revision_job_id: NotRequired[str]
+    retry_of: NotRequired[str]
+    url: NotRequired[str]
+    """Of the first image, once it is made"""
+    thumbnail_url: NotRequired[str]
+    """Its smallest variant"""
+    alt_text: NotRequired[str]
+    image_count: NotRequired[int]
+    error_code: NotRequired[
+        Literal[
+            "already_terminal",
+            "batch_not_found",
+            "body_too_large",
+            "budget_exhausted",
+            "cancelled",
+            "capability_missing",
+            "content_rejected",
+            "deadline_exceeded",
+            "delivery_not_found",
+            "file_not_found",
+            "forbidden",
+            "idempotency_in_flight",
+            "idempotency_key_reused",
+            "internal",
+            "invalid_output",
+            "invalid_request",
+            "job_not_found",
+            "method_not_allowed",
+            "model_shut_down",
+            "not_found",
+            "not_retryable",
+            "not_reviewable",
+            "outcome_unknown",
+            "provider_auth",
+            "provider_not_configured",
+            "provider_quota",
+            "provider_rate_limited",
+            "provider_unavailable",
+            "queue_unavailable",
+            "range_not_satisfiable",
+            "signing_failed",
+            "status_unavailable",
+            "storage_unavailable",
+            "too_many_requests",
+            "unauthenticated",
+            "unsupported_media_type",
+        ]
+    ]
+    error_message: NotRequired[str]
+    cost: NotRequired[CostAnswer]
+    links: LinksAnswer
+    round: int
+    """From 1; a final and a retry have their draft's"""
+    retry_job_id: NotRequired[str]
+    thumbnails: list[Thumbnail]
+    parameters: NotRequired[Parameters]
+    """Left out while nobody knows them yet"""
+    changed: list[str]
+    """Which `parameters` differ from those of the job that this one follows"""
+
+
+class RoundsAnswer(TypedDict):
+    """All that led to an image, the first round first, each final after its draft."""
+
+    jobs: list[RoundJob]
+    cost: CostAnswer
+    """Of all of them; null as soon as one is unknown"""
+
+
+class UpscaleBody(TypedDict):
+    """A picture made larger."""
+
+    provider: NotRequired[str | None]
+    model: NotRequired[str | None]
+    fallback_providers: NotRequired[list[FallbackProvider] | None]
+    blog_id: NotRequired[str | None]
+    blog_job_id: NotRequired[str | None]
+    tags: NotRequired[list[Tag] | None]
+    metadata: NotRequired[dict[str, bool | int | float | str] | None]
+    """Flat"""
+    webhook_url: NotRequired[str | None]
+    webhook_events: NotRequired[list[WebhookEvent] | None]
+    """What it is told; all but `job.started` else"""
+    alt_text: NotRequired[str | None]
+    source_job_id: NotRequired[str | None]
+    """A completed job; this or `source_image_url`"""
+    source_image_index: NotRequired[int | None]
+    """Which of that job's images; the first where none is given"""
+    source_image_url: NotRequired[str | None]
+    """PNG, JPEG or WebP, up to 20 MB"""
+    width: NotRequired[int | None]
+    """With `height`"""
+    height: NotRequired[int | None]
+    scale: NotRequired[Literal[2, 4] | None]
+    """2 where neither it nor `width` and `height` are given"""
+    quality: NotRequired[Quality | None]
+    """Of models that draw; an upscale is never a draft"""
+    prompt: NotRequired[str | None]
+    """For models that read one"""
+
+
+class VariationsBody(TypedDict):
+    """Other pictures like one."""
+
+    provider: NotRequired[str | None]
+    model: NotRequired[str | None]
+    fallback_providers: NotRequired[list[FallbackProvider] | None]
+    blog_id: NotRequired[str | None]
+    blog_job_id: NotRequired[str | None]
+    tags: NotRequired[list[Tag] | None]
+    metadata: NotRequired[dict[str, bool | int | float | str] | None]
+    """Flat"""
+    webhook_url: NotRequired[str | None]
+    webhook_events: NotRequired[list[WebhookEvent] | None]
+    """What it is told; all but `job.started` else"""
+    alt_text: NotRequired[str | None]
+    source_job_id: NotRequired[str | None]
+    """A completed job; this or `source_image_url`"""
+    source_image_index: NotRequired[int | None]
+    """Which of that job's images; the first where none is given"""
+    source_image_url: NotRequired[str | None]
+    """PNG, JPEG or WebP, up to 20 MB"""
+    width: NotRequired[int | None]
+    """With `height`"""
+    height: NotRequired[int | None]
+    quality: NotRequired[Quality | None]
+    """`standard` where none is given"""
+    style: NotRequired[str | None]
+    negative_prompt: NotRequired[str | None]
+    seed: NotRequired[int | None]
+    num_images: NotRequired[int]
+    strength: NotRequired[float | None]
+    """How far to depart from the source, above 0 to 1"""
+    prompt: NotRequired[str | None]
+    """The source's own where none is given, if a job made it"""
 
 
 class ApproveBody(TypedDict):
@@ -597,6 +1067,8 @@ class ApproveBody(TypedDict):
     reviewer: NotRequired[str | None]
     comment: NotRequired[str | None]
     final: NotRequired[FinalBody | None]
+    image_index: NotRequired[int | None]
+    """Which of the draft's images, from 0; the first where not given"""
 
 
 class BatchApproveBody(TypedDict):
@@ -605,6 +1077,8 @@ class BatchApproveBody(TypedDict):
     reviewer: NotRequired[str | None]
     comment: NotRequired[str | None]
     final: NotRequired[FinalBody | None]
+    image_index: NotRequired[int | None]
+    """Which of the draft's images, from 0; the first where not given"""
     job_ids: NotRequired[list[str] | None]
 
 
@@ -659,10 +1133,13 @@ class BlogImage(TypedDict):
     variants: list[VariantAnswer]
     srcset: str
     digital_source_type: str
+    provenance: ProvenanceAnswer
     job_id: str
     is_draft: bool
     created_at: str
     completed_at: NotRequired[str]
+    operation: NotRequired[Operation]
+    source_job_id: NotRequired[str]
     batch_id: NotRequired[str]
     blog_job_id: NotRequired[str]
     tags: list[str]
@@ -687,55 +1164,41 @@ class DeliveriesAnswer(TypedDict):
     """The newest first, as long as the engine keeps them"""
 
 
-class GenerateAnswer(TypedDict):
-    """The answer to `generate`: the result itself, and the job it came from."""
+class ImageAnswer(TypedDict):
+    """One finished image; `url` needs no header and does not expire."""
 
-    success: NotRequired[bool]
-    images: list[ImageAnswer]
-    generation_time_seconds: float
-    provider: str
-    model: str
-    cost: float
-    """USD; 0 also where unknown, see the job's `cost`"""
-    consistency: NotRequired[Consistency]
+    url: str
+    width: int
+    height: int
+    image_id: str
+    image_url: str
+    format: str
+    size_bytes: int
+    seed: NotRequired[int]
+    sha256: str
+    alt_text: str
+    thumbhash: str
+    dominant_color: str
+    variants: list[VariantAnswer]
+    srcset: str
+    digital_source_type: str
+    provenance: ProvenanceAnswer
+
+
+class ImageMarksAnswer(TypedDict):
+    """The marks of one image: of the file that its `url` serves, and of the vendor's original."""
+
+    image_id: str
+    url: str
+    marks: MarksAnswer
+    original: NotRequired[MarksAnswer]
+
+
+class JobMarksAnswer(TypedDict):
+    """The marks of a job's images, none before it is completed."""
+
     job_id: str
-    message: NotRequired[str]
-    warnings: NotRequired[list[str]]
-
-
-class ImageJobStatusResponse(TypedDict):
-    """A job, as pollers see it."""
-
-    job_id: str
-    status: JobStatus
-    progress_percentage: int
-    current_stage: str
-    created_at: str
-    started_at: NotRequired[str]
-    completed_at: NotRequired[str]
-    result: NotRequired[ResultAnswer]
-    error_message: NotRequired[str]
-    estimated_time_remaining: NotRequired[int]
-    is_draft: bool
-    final_job_id: NotRequired[str]
-    batch_id: NotRequired[str]
-    blog_id: NotRequired[str]
-    blog_job_id: NotRequired[str]
-    tags: list[str]
-    metadata: dict[str, str | int | float | bool]
-    message: NotRequired[str]
-    warnings: NotRequired[list[str]]
-    review: NotRequired[ReviewAnswer]
-    revision_of: NotRequired[str]
-    revision_job_id: NotRequired[str]
-    draft_job_id: NotRequired[str]
-    retry_of: NotRequired[str]
-    retry_job_id: NotRequired[str]
-    attempts: list[AttemptAnswer]
-    error: NotRequired[ErrorAnswer]
-    cancellation: NotRequired[Cancellation]
-    cost: NotRequired[CostAnswer]
-    links: LinksAnswer
+    images: list[ImageMarksAnswer]
 
 
 class ListedJob(TypedDict):
@@ -744,11 +1207,13 @@ class ListedJob(TypedDict):
     job_id: str
     status: JobStatus
     progress_percentage: int
-    current_stage: str
+    current_stage: Literal["queued", "generating", "uploading", "completed", "failed"]
     created_at: str
     started_at: NotRequired[str]
     completed_at: NotRequired[str]
     is_draft: bool
+    operation: NotRequired[Operation]
+    source_job_id: NotRequired[str]
     batch_id: NotRequired[str]
     blog_id: NotRequired[str]
     blog_job_id: NotRequired[str]
@@ -769,7 +1234,46 @@ class ListedJob(TypedDict):
     """Its smallest variant"""
     alt_text: NotRequired[str]
     image_count: NotRequired[int]
-    error_code: NotRequired[str]
+    error_code: NotRequired[
+        Literal[
+            "already_terminal",
+            "batch_not_found",
+            "body_too_large",
+            "budget_exhausted",
+            "cancelled",
+            "capability_missing",
+            "content_rejected",
+            "deadline_exceeded",
+            "delivery_not_found",
+            "file_not_found",
+            "forbidden",
+            "idempotency_in_flight",
+            "idempotency_key_reused",
+            "internal",
+            "invalid_output",
+            "invalid_request",
+            "job_not_found",
+            "method_not_allowed",
+            "model_shut_down",
+            "not_found",
+            "not_retryable",
+            "not_reviewable",
+            "outcome_unknown",
+            "provider_auth",
+            "provider_not_configured",
+            "provider_quota",
+            "provider_rate_limited",
+            "provider_unavailable",
+            "queue_unavailable",
+            "range_not_satisfiable",
+            "signing_failed",
+            "status_unavailable",
+            "storage_unavailable",
+            "too_many_requests",
+            "unauthenticated",
+            "unsupported_media_type",
+        ]
+    ]
     error_message: NotRequired[str]
     cost: NotRequired[CostAnswer]
     links: LinksAnswer
@@ -783,6 +1287,43 @@ class QuoteAnswer(TypedDict):
     total: QuotedTotal
 
 
+class ResultAnswer(TypedDict):
+    """What a completed job gives; also the answer to `generate`."""
+
+    success: bool
+    images: list[ImageAnswer]
+    generation_time_seconds: float
+    provider: str
+    model: str
+    cost: float
+    """USD; 0 also where unknown, see the job's `cost`"""
+    consistency: NotRequired[Consistency]
+    prompt: NotRequired[str]
+    """As the caller wrote it"""
+    full_prompt: NotRequired[str]
+    """As it was sent, where a house style or a placement made more of it"""
+
+
+class StageData(TypedDict):
+    """What a stage of `generate/stream` brings; most bring nothing."""
+
+    result: NotRequired[ResultAnswer]
+    error: NotRequired[str]
+    code: NotRequired[str]
+
+
+class StageUpdate(TypedDict):
+    """One event of `generate/stream`."""
+
+    stage: StreamStage
+    progress: int
+    """0 to 100, and never less than before"""
+    message: str
+    job_id: str
+    status: JobStatus
+    data: StageData
+
+
 class BlogAnswer(TypedDict):
     """A page of a blog's images, newest first."""
 
@@ -790,6 +1331,65 @@ class BlogAnswer(TypedDict):
     images: list[BlogImage]
     next_cursor: str | None
     """Hand it back for the next page; null where the list ends"""
+
+
+class GenerateAnswer(TypedDict):
+    """The answer to `generate`: the result itself, and the job it came from."""
+
+    success: bool
+    images: list[ImageAnswer]
+    generation_time_seconds: float
+    provider: str
+    model: str
+    cost: float
+    """USD; 0 also where unknown, see the job's `cost`"""
+    consistency: NotRequired[Consistency]
+    prompt: NotRequired[str]
+    """As the caller wrote it"""
+    full_prompt: NotRequired[str]
+    """As it was sent, where a house style or a placement made more of it"""
+    job_id: str
+    message: NotRequired[str]
+    warnings: NotRequired[list[str]]
+
+
+class ImageJobStatusResponse(TypedDict):
+    """A job, as pollers see it."""
+
+    job_id: str
+    status: JobStatus
+    progress_percentage: int
+    current_stage: Literal["queued", "generating", "uploading", "completed", "failed"]
+    created_at: str
+    started_at: NotRequired[str]
+    completed_at: NotRequired[str]
+    result: NotRequired[ResultAnswer]
+    error_message: NotRequired[str]
+    estimated_time_remaining: NotRequired[int]
+    is_draft: bool
+    final_job_id: NotRequired[str]
+    operation: NotRequired[Operation]
+    """Left out for `generate`"""
+    source_job_id: NotRequired[str]
+    """Whose picture it begins from"""
+    batch_id: NotRequired[str]
+    blog_id: NotRequired[str]
+    blog_job_id: NotRequired[str]
+    tags: list[str]
+    metadata: dict[str, str | int | float | bool]
+    message: NotRequired[str]
+    warnings: NotRequired[list[str]]
+    review: NotRequired[ReviewAnswer]
+    revision_of: NotRequired[str]
+    revision_job_id: NotRequired[str]
+    draft_job_id: NotRequired[str]
+    retry_of: NotRequired[str]
+    retry_job_id: NotRequired[str]
+    attempts: list[AttemptAnswer]
+    error: NotRequired[ErrorAnswer]
+    cancellation: NotRequired[Cancellation]
+    cost: NotRequired[CostAnswer]
+    links: LinksAnswer
 
 
 class JobsAnswer(TypedDict):

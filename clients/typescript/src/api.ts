@@ -4,6 +4,46 @@
  */
 
 export interface paths {
+    "/api/v1/codec/decode": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Decode
+         * @description The payloads in the clear; those that never were encrypted come back as they are.
+         */
+        post: operations["decode"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/codec/encode": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Encode
+         * @description The payloads encrypted, where this Darkroom encrypts: for signals that a tool sends.
+         */
+        post: operations["encode"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/images/batch-generate": {
         parameters: {
             query?: never;
@@ -17,7 +57,7 @@ export interface paths {
          * Batch Generate
          * @description Start a batch and answer at once; each of `job_ids` can be polled from now on.
          */
-        post: operations["batch_generate_api_v1_images_batch_generate_post"];
+        post: operations["batch_generate"];
         delete?: never;
         options?: never;
         head?: never;
@@ -35,14 +75,14 @@ export interface paths {
          * Batch Status
          * @description Where a batch and each of its images stand.
          */
-        get: operations["batch_status_api_v1_images_batches__batch_id__get"];
+        get: operations["batch_status"];
         put?: never;
         post?: never;
         /**
          * Cancel Batch
          * @description Cancel what the batch has not finished; images that are made stay.
          */
-        delete: operations["cancel_batch_api_v1_images_batches__batch_id__delete"];
+        delete: operations["cancel_batch"];
         options?: never;
         head?: never;
         patch?: never;
@@ -61,7 +101,7 @@ export interface paths {
          * Approve Batch
          * @description Approve the drafts named, else all that await review; says what happened to each.
          */
-        post: operations["approve_batch_api_v1_images_batches__batch_id__approve_post"];
+        post: operations["approve_batch"];
         delete?: never;
         options?: never;
         head?: never;
@@ -82,7 +122,7 @@ export interface paths {
          *     `completed` or `failed` is sent once, when every image is made or has failed; drafts and their
          *     finals go on as `review` events until all of them are decided and made.
          */
-        get: operations["batch_events_api_v1_images_batches__batch_id__events_get"];
+        get: operations["batch_events"];
         put?: never;
         post?: never;
         delete?: never;
@@ -104,7 +144,7 @@ export interface paths {
          * Reject Batch
          * @description Reject the drafts named, else all that await review; says what happened to each.
          */
-        post: operations["reject_batch_api_v1_images_batches__batch_id__reject_post"];
+        post: operations["reject_batch"];
         delete?: never;
         options?: never;
         head?: never;
@@ -122,7 +162,7 @@ export interface paths {
          * Batch Deliveries
          * @description What was told, and is being told, of a batch; its jobs have logs of their own.
          */
-        get: operations["batch_deliveries_api_v1_images_batches__batch_id__webhooks_get"];
+        get: operations["batch_deliveries"];
         put?: never;
         post?: never;
         delete?: never;
@@ -144,7 +184,7 @@ export interface paths {
          * Redeliver Of Batch
          * @description As for a job.
          */
-        post: operations["redeliver_of_batch_api_v1_images_batches__batch_id__webhooks__delivery_id__redeliver_post"];
+        post: operations["redeliver_of_batch"];
         delete?: never;
         options?: never;
         head?: never;
@@ -165,7 +205,7 @@ export interface paths {
          *     An image is here as soon as it is made. Jobs that are under way or have failed are not: the
          *     list of jobs tells of them.
          */
-        get: operations["blog_images_api_v1_images_blogs__blog_id__get"];
+        get: operations["blog_images"];
         put?: never;
         post?: never;
         delete?: never;
@@ -185,9 +225,29 @@ export interface paths {
          * Costs
          * @description What was paid in a span of days, what is not known of it, and how the budgets stand.
          */
-        get: operations["costs_api_v1_images_costs_get"];
+        get: operations["costs"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/images/edit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Edit
+         * @description Start a job that changes a picture, all of it or where a mask says so.
+         */
+        post: operations["edit"];
         delete?: never;
         options?: never;
         head?: never;
@@ -205,7 +265,7 @@ export interface paths {
          * File
          * @description One stored file; its key is unguessable and its bytes never change.
          */
-        get: operations["file_api_v1_images_files__key__get"];
+        get: operations["file"];
         put?: never;
         post?: never;
         delete?: never;
@@ -229,7 +289,7 @@ export interface paths {
          *
          *     The same request with the same key waits for the same image.
          */
-        post: operations["generate_api_v1_images_generate_post"];
+        post: operations["generate"];
         delete?: never;
         options?: never;
         head?: never;
@@ -249,7 +309,7 @@ export interface paths {
          * Generate Async
          * @description Start a job and answer at once; poll it at `/jobs/{job_id}`.
          */
-        post: operations["generate_async_api_v1_images_generate_async_post"];
+        post: operations["generate_async"];
         delete?: never;
         options?: never;
         head?: never;
@@ -273,7 +333,7 @@ export interface paths {
          *     `data.result`, or `error` with `data.error`. The job goes on when the stream is left, and
          *     when it ends before either; poll it by its `job_id` then.
          */
-        post: operations["generate_stream_api_v1_images_generate_stream_post"];
+        post: operations["generate_stream"];
         delete?: never;
         options?: never;
         head?: never;
@@ -293,7 +353,7 @@ export interface paths {
          *
          *     Paging is stable: what starts or ends meanwhile moves no other job to another page.
          */
-        get: operations["list_jobs_api_v1_images_jobs_get"];
+        get: operations["list_jobs"];
         put?: never;
         post?: never;
         delete?: never;
@@ -313,14 +373,14 @@ export interface paths {
          * Job Status
          * @description Where a job stands; once it is terminal, its result.
          */
-        get: operations["job_status_api_v1_images_jobs__job_id__get"];
+        get: operations["job_status"];
         put?: never;
         post?: never;
         /**
          * Delete Job
          * @description Cancel a job, as `POST …/cancel` does.
          */
-        delete: operations["delete_job_api_v1_images_jobs__job_id__delete"];
+        delete: operations["delete_job"];
         options?: never;
         head?: never;
         patch?: never;
@@ -339,7 +399,7 @@ export interface paths {
          * Approve Job
          * @description Approve a draft: its final starts, bound to it. Approving again names the same final.
          */
-        post: operations["approve_job_api_v1_images_jobs__job_id__approve_post"];
+        post: operations["approve_job"];
         delete?: never;
         options?: never;
         head?: never;
@@ -359,7 +419,7 @@ export interface paths {
          * Cancel Job
          * @description Cancel a job that has not ended; answers where it stands then.
          */
-        post: operations["cancel_job_api_v1_images_jobs__job_id__cancel_post"];
+        post: operations["cancel_job"];
         delete?: never;
         options?: never;
         head?: never;
@@ -380,7 +440,27 @@ export interface paths {
          *     `completed` or `failed` is sent once; for a draft the stream goes on with `review` events until
          *     its review is decided or expires, unless `until=completed` ends it before.
          */
-        get: operations["job_events_api_v1_images_jobs__job_id__events_get"];
+        get: operations["job_events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/images/jobs/{job_id}/provenance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Job Marks
+         * @description The marks in a job's stored images, read from their bytes.
+         */
+        get: operations["job_marks"];
         put?: never;
         post?: never;
         delete?: never;
@@ -402,7 +482,7 @@ export interface paths {
          * Reject Job
          * @description Reject a draft; with `revise` the next round starts as a job of its own.
          */
-        post: operations["reject_job_api_v1_images_jobs__job_id__reject_post"];
+        post: operations["reject_job"];
         delete?: never;
         options?: never;
         head?: never;
@@ -424,7 +504,27 @@ export interface paths {
          *
          *     Retrying the same job again names the same new job; where that fails too, retry that one.
          */
-        post: operations["retry_job_api_v1_images_jobs__job_id__retry_post"];
+        post: operations["retry_job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/images/jobs/{job_id}/rounds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Job Rounds
+         * @description Every round and final of the image that a job is part of, from any of its jobs.
+         */
+        get: operations["job_rounds"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -442,7 +542,7 @@ export interface paths {
          * Job Deliveries
          * @description What was told, and is being told, of a job, the newest first.
          */
-        get: operations["job_deliveries_api_v1_images_jobs__job_id__webhooks_get"];
+        get: operations["job_deliveries"];
         put?: never;
         post?: never;
         delete?: never;
@@ -464,7 +564,7 @@ export interface paths {
          * Redeliver Of Job
          * @description Deliver once more, with attempts of its own; one that is still being tried is given up.
          */
-        post: operations["redeliver_of_job_api_v1_images_jobs__job_id__webhooks__delivery_id__redeliver_post"];
+        post: operations["redeliver_of_job"];
         delete?: never;
         options?: never;
         head?: never;
@@ -482,9 +582,49 @@ export interface paths {
          * Models
          * @description Every model: what it can, what it costs, how long it lives.
          */
-        get: operations["models_api_v1_images_models_get"];
+        get: operations["models"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/images/placements": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Placements
+         * @description What `placement` may name, and how large its pictures are at each quality.
+         */
+        get: operations["placements"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/images/provenance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Read Marks
+         * @description The marks in the file that is sent as the body, whoever made it; nothing is kept of it.
+         */
+        post: operations["read_marks"];
         delete?: never;
         options?: never;
         head?: never;
@@ -502,7 +642,7 @@ export interface paths {
          * Providers
          * @description Every provider of the catalogue; one that is not configured says what would fix it.
          */
-        get: operations["providers_api_v1_images_providers_get"];
+        get: operations["providers"];
         put?: never;
         post?: never;
         delete?: never;
@@ -524,9 +664,70 @@ export interface paths {
          * Quote
          * @description The price of what `generate` or `batch-generate` would make of the same body.
          *
+         *     With `operation`, of what `variations`, `edit` or `upscale` would.
          *     Nothing starts; only with an `Idempotency-Key` the answer itself is kept for a while.
          */
-        post: operations["quote_api_v1_images_quote_post"];
+        post: operations["quote"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/images/styles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Styles
+         * @description The house styles that `style` may name; other names go to the model as they are.
+         */
+        get: operations["styles"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/images/upscale": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Upscale
+         * @description Start a job that makes a picture larger, by default here and for free.
+         */
+        post: operations["upscale"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/images/variations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Variations
+         * @description Start a job that makes other pictures like one; poll it at `/jobs/{job_id}`.
+         */
+        post: operations["variations"];
         delete?: never;
         options?: never;
         head?: never;
@@ -546,7 +747,7 @@ export interface paths {
          * Try Webhook
          * @description Send a signed `webhook.test` now, once, and answer with what the receivers say.
          */
-        post: operations["try_webhook_api_v1_images_webhooks_test_post"];
+        post: operations["try_webhook"];
         delete?: never;
         options?: never;
         head?: never;
@@ -564,7 +765,7 @@ export interface paths {
          * Health
          * @description `healthy` while the service can do its work, else `degraded` with what is wrong.
          */
-        get: operations["health_health_get"];
+        get: operations["health"];
         put?: never;
         post?: never;
         delete?: never;
@@ -584,7 +785,7 @@ export interface paths {
          * Live
          * @description The process answers.
          */
-        get: operations["live_health_live_get"];
+        get: operations["live"];
         put?: never;
         post?: never;
         delete?: never;
@@ -604,7 +805,7 @@ export interface paths {
          * Ready
          * @description Engine, store and at least one worker, each named with its state; 503 when one is down.
          */
-        get: operations["ready_health_ready_get"];
+        get: operations["ready"];
         put?: never;
         post?: never;
         delete?: never;
@@ -624,7 +825,7 @@ export interface paths {
          * Metrics
          * @description The metrics of this API process, and how long the engine's queues are.
          */
-        get: operations["metrics_metrics_get"];
+        get: operations["metrics"];
         put?: never;
         post?: never;
         delete?: never;
@@ -637,6 +838,17 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * Alive
+         * @description The process answers.
+         */
+        Alive: {
+            /**
+             * Status
+             * @constant
+             */
+            status: "alive";
+        };
         /**
          * ApprovalAnswer
          * @description A decision that was taken and is durable.
@@ -660,6 +872,11 @@ export interface components {
             /** Comment */
             comment?: string | null;
             final?: components["schemas"]["FinalBody"] | null;
+            /**
+             * Image Index
+             * @description Which of the draft's images, from 0; the first where not given
+             */
+            image_index?: number | null;
             /** Reviewer */
             reviewer?: string | null;
         };
@@ -674,6 +891,7 @@ export interface components {
          * @description One try at one provider.
          */
         AttemptAnswer: {
+            /** Error */
             error?: components["schemas"]["ErrorAnswer"];
             /** Model */
             model: string;
@@ -694,6 +912,11 @@ export interface components {
             /** Comment */
             comment?: string | null;
             final?: components["schemas"]["FinalBody"] | null;
+            /**
+             * Image Index
+             * @description Which of the draft's images, from 0; the first where not given
+             */
+            image_index?: number | null;
             /** Job Ids */
             job_ids?: string[] | null;
             /** Reviewer */
@@ -743,15 +966,20 @@ export interface components {
          * @description One image of a batch.
          */
         BatchJobAnswer: {
-            /** Error Code */
-            error_code?: string;
+            /**
+             * Error Code
+             * @enum {string}
+             */
+            error_code?: "already_terminal" | "batch_not_found" | "body_too_large" | "budget_exhausted" | "cancelled" | "capability_missing" | "content_rejected" | "deadline_exceeded" | "delivery_not_found" | "file_not_found" | "forbidden" | "idempotency_in_flight" | "idempotency_key_reused" | "internal" | "invalid_output" | "invalid_request" | "job_not_found" | "method_not_allowed" | "model_shut_down" | "not_found" | "not_retryable" | "not_reviewable" | "outcome_unknown" | "provider_auth" | "provider_not_configured" | "provider_quota" | "provider_rate_limited" | "provider_unavailable" | "queue_unavailable" | "range_not_satisfiable" | "signing_failed" | "status_unavailable" | "storage_unavailable" | "too_many_requests" | "unauthenticated" | "unsupported_media_type";
             /** Final Job Id */
             final_job_id?: string;
+            /** Final Status */
             final_status?: components["schemas"]["JobStatus"];
             /** Final Url */
             final_url?: string;
             /** Job Id */
             job_id: string;
+            /** Review State */
             review_state?: components["schemas"]["ReviewState"];
             /** Revision Job Id */
             revision_job_id?: string;
@@ -890,7 +1118,10 @@ export interface components {
              */
             completed_at?: string;
             consistency?: components["schemas"]["Consistency"];
-            /** @description This image's share of what its job cost */
+            /**
+             * Cost
+             * @description This image's share of what its job cost
+             */
             cost?: components["schemas"]["CostAnswer"];
             /**
              * Created At
@@ -924,8 +1155,11 @@ export interface components {
             };
             /** Model */
             model: string;
+            operation?: components["schemas"]["Operation"];
+            provenance: components["schemas"]["ProvenanceAnswer"];
             /** Provider */
             provider: string;
+            /** Review */
             review?: components["schemas"]["ReviewAnswer"];
             /** Revision Job Id */
             revision_job_id?: string;
@@ -937,6 +1171,8 @@ export interface components {
             sha256: string;
             /** Size Bytes */
             size_bytes: number;
+            /** Source Job Id */
+            source_job_id?: string;
             /** Srcset */
             srcset: string;
             /** Tags */
@@ -978,6 +1214,30 @@ export interface components {
              * @description Of calls that may have been paid; counts too
              */
             unknown_usd: number | null;
+        };
+        /**
+         * C2paAnswer
+         * @description What a file's C2PA data comes to.
+         */
+        C2paAnswer: {
+            /**
+             * Manifests
+             * @description The file's own first, then those of what it was made of
+             */
+            manifests: components["schemas"]["ManifestAnswer"][];
+            /** Message */
+            message: string;
+            /**
+             * Problems
+             * @description C2PA's codes of what failed
+             */
+            problems: string[];
+            state: components["schemas"]["ManifestState"];
+            /**
+             * Trusted
+             * @description Whether the certificate is on the trust list set up here
+             */
+            trusted: boolean;
         };
         /**
          * Cancellation
@@ -1088,8 +1348,14 @@ export interface components {
             unknown_calls: number;
         };
         /**
-         * DecisionOutcome
+         * Decided
          * @description What a batch's decision did to one image.
+         * @enum {string}
+         */
+        Decided: "approved" | "rejected" | "not_reviewable" | "not_found";
+        /**
+         * DecisionOutcome
+         * @description One image of a batch after a decision.
          */
         DecisionOutcome: {
             /** Detail */
@@ -1098,11 +1364,7 @@ export interface components {
             final_job_id?: string;
             /** Job Id */
             job_id: string;
-            /**
-             * Outcome
-             * @description `approved`, `rejected`, `not_reviewable` or `not_found`
-             */
-            outcome: string;
+            outcome: components["schemas"]["Decided"];
             /** Revision Job Id */
             revision_job_id?: string;
         };
@@ -1174,14 +1436,114 @@ export interface components {
          */
         DeliveryState: "pending" | "delivered" | "failed" | "cancelled";
         /**
+         * EditBody
+         * @description A picture with something changed.
+         * @example {
+         *       "prompt": "at night",
+         *       "quality": "draft",
+         *       "source_job_id": "img_0123456789abcdef01234567"
+         *     }
+         */
+        EditBody: {
+            /** Alt Text */
+            alt_text?: string | null;
+            /** Blog Id */
+            blog_id?: string | null;
+            /** Blog Job Id */
+            blog_job_id?: string | null;
+            /** Fallback Providers */
+            fallback_providers?: string[] | null;
+            /** Height */
+            height?: number | null;
+            /**
+             * Mask
+             * @description Such a picture itself, in Base64 or as a `data:` address
+             */
+            mask?: string | null;
+            /**
+             * Mask Image Url
+             * @description Where it may change: the transparent parts of a picture that has any, else the white ones; in the source's shape
+             */
+            mask_image_url?: string | null;
+            /**
+             * Metadata
+             * @description Flat
+             */
+            metadata?: {
+                [key: string]: boolean | number | string;
+            } | null;
+            /** Model */
+            model?: string | null;
+            /** Negative Prompt */
+            negative_prompt?: string | null;
+            /**
+             * Num Images
+             * @default 1
+             */
+            num_images?: number;
+            /**
+             * Prompt
+             * @description What shall change
+             */
+            prompt: string;
+            /** Provider */
+            provider?: string | null;
+            /** @description `standard` where none is given */
+            quality?: components["schemas"]["Quality"] | null;
+            /** Seed */
+            seed?: number | null;
+            /**
+             * Source Image Index
+             * @description Which of that job's images; the first where none is given
+             */
+            source_image_index?: number | null;
+            /**
+             * Source Image Url
+             * @description PNG, JPEG or WebP, up to 20 MB
+             */
+            source_image_url?: string | null;
+            /**
+             * Source Job Id
+             * @description A completed job; this or `source_image_url`
+             */
+            source_job_id?: string | null;
+            /**
+             * Strength
+             * @description How far to depart from the source, above 0 to 1
+             */
+            strength?: number | null;
+            /** Style */
+            style?: string | null;
+            /** Tags */
+            tags?: string[] | null;
+            /**
+             * Webhook Events
+             * @description What it is told; all but `job.started` else
+             */
+            webhook_events?: components["schemas"]["WebhookEvent"][] | null;
+            /** Webhook Url */
+            webhook_url?: string | null;
+            /**
+             * Width
+             * @description With `height`
+             */
+            width?: number | null;
+        };
+        /**
          * ErrorAnswer
          * @description Why a job failed.
          */
         ErrorAnswer: {
             billed: components["schemas"]["Billed"];
-            /** Code */
-            code: string;
-            /** Flagged */
+            /**
+             * Code
+             * @enum {string}
+             */
+            code: "already_terminal" | "batch_not_found" | "body_too_large" | "budget_exhausted" | "cancelled" | "capability_missing" | "content_rejected" | "deadline_exceeded" | "delivery_not_found" | "file_not_found" | "forbidden" | "idempotency_in_flight" | "idempotency_key_reused" | "internal" | "invalid_output" | "invalid_request" | "job_not_found" | "method_not_allowed" | "model_shut_down" | "not_found" | "not_retryable" | "not_reviewable" | "outcome_unknown" | "provider_auth" | "provider_not_configured" | "provider_quota" | "provider_rate_limited" | "provider_unavailable" | "queue_unavailable" | "range_not_satisfiable" | "signing_failed" | "status_unavailable" | "storage_unavailable" | "too_many_requests" | "unauthenticated" | "unsupported_media_type";
+            /**
+             * Flagged
+             * @description `prompt`, `reference` or `output`
+             */
             flagged?: string;
             /** Message */
             message: string;
@@ -1246,6 +1608,11 @@ export interface components {
              * @description USD; 0 also where unknown, see the job's `cost`
              */
             cost: number;
+            /**
+             * Full Prompt
+             * @description As it was sent, where a house style or a placement made more of it
+             */
+            full_prompt?: string;
             /** Generation Time Seconds */
             generation_time_seconds: number;
             /** Images */
@@ -1256,13 +1623,15 @@ export interface components {
             message?: string;
             /** Model */
             model: string;
+            /**
+             * Prompt
+             * @description As the caller wrote it
+             */
+            prompt?: string;
             /** Provider */
             provider: string;
-            /**
-             * Success
-             * @default true
-             */
-            success?: boolean;
+            /** Success */
+            success: boolean;
             /** Warnings */
             warnings?: string[];
         };
@@ -1281,9 +1650,9 @@ export interface components {
             parts: components["schemas"]["PartHealth"][];
             /**
              * Status
-             * @description `healthy` or `degraded`
+             * @enum {string}
              */
-            status: string;
+            status: "healthy" | "degraded";
             /** Version */
             version: string;
         };
@@ -1306,7 +1675,11 @@ export interface components {
             image_id: string;
             /** Image Url */
             image_url: string;
-            /** Seed */
+            provenance: components["schemas"]["ProvenanceAnswer"];
+            /**
+             * Seed
+             * @default null
+             */
             seed?: number;
             /** Sha256 */
             sha256: string;
@@ -1362,16 +1735,21 @@ export interface components {
              * Format: date-time
              */
             completed_at?: string;
+            /** Cost */
             cost?: components["schemas"]["CostAnswer"];
             /**
              * Created At
              * Format: date-time
              */
             created_at: string;
-            /** Current Stage */
-            current_stage: string;
+            /**
+             * Current Stage
+             * @enum {string}
+             */
+            current_stage: "queued" | "generating" | "uploading" | "completed" | "failed";
             /** Draft Job Id */
             draft_job_id?: string;
+            /** Error */
             error?: components["schemas"]["ErrorAnswer"];
             /** Error Message */
             error_message?: string;
@@ -1390,18 +1768,27 @@ export interface components {
             metadata: {
                 [key: string]: string | number | boolean;
             };
+            /** @description Left out for `generate` */
+            operation?: components["schemas"]["Operation"];
             /** Progress Percentage */
             progress_percentage: number;
+            /** Result */
             result?: components["schemas"]["ResultAnswer"];
             /** Retry Job Id */
             retry_job_id?: string;
             /** Retry Of */
             retry_of?: string;
+            /** Review */
             review?: components["schemas"]["ReviewAnswer"];
             /** Revision Job Id */
             revision_job_id?: string;
             /** Revision Of */
             revision_of?: string;
+            /**
+             * Source Job Id
+             * @description Whose picture it begins from
+             */
+            source_job_id?: string;
             /**
              * Started At
              * Format: date-time
@@ -1412,6 +1799,19 @@ export interface components {
             tags: string[];
             /** Warnings */
             warnings?: string[];
+        };
+        /**
+         * ImageMarksAnswer
+         * @description The marks of one image: of the file that its `url` serves, and of the vendor's original.
+         */
+        ImageMarksAnswer: {
+            /** Image Id */
+            image_id: string;
+            marks: components["schemas"]["MarksAnswer"];
+            /** Original */
+            original?: components["schemas"]["MarksAnswer"];
+            /** Url */
+            url: string;
         };
         /**
          * ImageRequest
@@ -1451,6 +1851,11 @@ export interface components {
              * @default 1
              */
             num_images?: number;
+            /**
+             * Placement
+             * @description Of `GET …/placements`: shape, size and prompt; a size or ratio given wins
+             */
+            placement?: string | null;
             /** Prompt */
             prompt: string;
             /** Provider */
@@ -1461,7 +1866,10 @@ export interface components {
             reference_image_url?: string | null;
             /** Seed */
             seed?: number | null;
-            /** Style */
+            /**
+             * Style
+             * @description A house style of `GET …/styles`, or one that the model knows
+             */
             style?: string | null;
             /** Tags */
             tags?: string[] | null;
@@ -1477,6 +1885,16 @@ export interface components {
              * @description With `height`, wins over `aspect_ratio`
              */
             width?: number | null;
+        };
+        /**
+         * JobMarksAnswer
+         * @description The marks of a job's images, none before it is completed.
+         */
+        JobMarksAnswer: {
+            /** Images */
+            images: components["schemas"]["ImageMarksAnswer"][];
+            /** Job Id */
+            job_id: string;
         };
         /**
          * JobsAnswer
@@ -1508,8 +1926,12 @@ export interface components {
             events: string;
             /** Reject */
             reject?: string;
+            /** Rounds */
+            rounds?: string;
             /** Self */
             self: string;
+            /** Source */
+            source?: string;
             /** Temporal Ui */
             temporal_ui?: string;
         };
@@ -1531,18 +1953,25 @@ export interface components {
              * Format: date-time
              */
             completed_at?: string;
+            /** Cost */
             cost?: components["schemas"]["CostAnswer"];
             /**
              * Created At
              * Format: date-time
              */
             created_at: string;
-            /** Current Stage */
-            current_stage: string;
+            /**
+             * Current Stage
+             * @enum {string}
+             */
+            current_stage: "queued" | "generating" | "uploading" | "completed" | "failed";
             /** Draft Job Id */
             draft_job_id?: string;
-            /** Error Code */
-            error_code?: string;
+            /**
+             * Error Code
+             * @enum {string}
+             */
+            error_code?: "already_terminal" | "batch_not_found" | "body_too_large" | "budget_exhausted" | "cancelled" | "capability_missing" | "content_rejected" | "deadline_exceeded" | "delivery_not_found" | "file_not_found" | "forbidden" | "idempotency_in_flight" | "idempotency_key_reused" | "internal" | "invalid_output" | "invalid_request" | "job_not_found" | "method_not_allowed" | "model_shut_down" | "not_found" | "not_retryable" | "not_reviewable" | "outcome_unknown" | "provider_auth" | "provider_not_configured" | "provider_quota" | "provider_rate_limited" | "provider_unavailable" | "queue_unavailable" | "range_not_satisfiable" | "signing_failed" | "status_unavailable" | "storage_unavailable" | "too_many_requests" | "unauthenticated" | "unsupported_media_type";
             /** Error Message */
             error_message?: string;
             /** Final Job Id */
@@ -1560,6 +1989,7 @@ export interface components {
             };
             /** Model */
             model: string;
+            operation?: components["schemas"]["Operation"];
             /** Progress Percentage */
             progress_percentage: number;
             /**
@@ -1569,11 +1999,14 @@ export interface components {
             provider: string;
             /** Retry Of */
             retry_of?: string;
+            /** Review */
             review?: components["schemas"]["ReviewAnswer"];
             /** Revision Job Id */
             revision_job_id?: string;
             /** Revision Of */
             revision_of?: string;
+            /** Source Job Id */
+            source_job_id?: string;
             /**
              * Started At
              * Format: date-time
@@ -1592,6 +2025,77 @@ export interface components {
              * @description Of the first image, once it is made
              */
             url?: string;
+        };
+        /**
+         * ManifestAnswer
+         * @description One C2PA manifest.
+         */
+        ManifestAnswer: {
+            /** Actions */
+            actions: string[];
+            /** Algorithm */
+            algorithm?: string;
+            /**
+             * Approval
+             * @description The editor's, of a final of Darkroom's
+             */
+            approval?: {
+                [key: string]: string;
+            };
+            /** Common Name */
+            common_name?: string;
+            /** Digital Source Type */
+            digital_source_type?: string;
+            /**
+             * Generator
+             * @description The program that made it
+             */
+            generator?: string;
+            /**
+             * Issuer
+             * @description The organisation in its certificate
+             */
+            issuer?: string;
+            /** Label */
+            label: string;
+            /**
+             * Signed At
+             * @description By a timestamp authority's word
+             */
+            signed_at?: string;
+            /** Title */
+            title?: string;
+        };
+        /**
+         * ManifestState
+         * @description What checking a C2PA manifest came to.
+         * @enum {string}
+         */
+        ManifestState: "trusted" | "valid" | "invalid" | "unreadable" | "remote";
+        /**
+         * MarksAnswer
+         * @description What a file says of its making.
+         */
+        MarksAnswer: {
+            /** Ai System */
+            ai_system?: string;
+            /** C2Pa */
+            c2pa?: components["schemas"]["C2paAnswer"];
+            /** Digital Source Type */
+            digital_source_type?: string;
+            /** Generator */
+            generator?: string;
+            /** Height */
+            height: number;
+            /**
+             * Marked
+             * @description Whether it says that AI has a part in it
+             */
+            marked: boolean;
+            /** Media Type */
+            media_type: string;
+            /** Width */
+            width: number;
         };
         /**
          * ModelAnswer
@@ -1619,10 +2123,17 @@ export interface components {
             };
             /** Images Per Call */
             images_per_call: number;
+            /**
+             * Mask
+             * @description Whether its edits take a mask
+             */
+            mask: boolean;
             /** Model */
             model: string;
             /** Negative Prompt */
             negative_prompt: boolean;
+            /** Operations */
+            operations: components["schemas"]["Operation"][];
             /** @description Null when unknown, never 0 for unknown */
             price: components["schemas"]["PriceAnswer"] | null;
             /** Problem */
@@ -1644,6 +2155,11 @@ export interface components {
             sizes: components["schemas"]["SizesAnswer"];
             /** Source */
             source?: string;
+            /**
+             * Strength
+             * @description What it does that takes a `strength`
+             */
+            strength: components["schemas"]["Operation"][];
             /** Styles */
             styles?: string[];
             /** Successor */
@@ -1658,11 +2174,56 @@ export interface components {
             models: components["schemas"]["ModelAnswer"][];
         };
         /**
+         * Operation
+         * @description What is done; all but `generate` begin from a picture.
+         * @enum {string}
+         */
+        Operation: "generate" | "variations" | "edit" | "upscale";
+        /**
          * Outcome
          * @description How one attempt at a provider ended.
          * @enum {string}
          */
         Outcome: "completed" | "failed" | "cancelled" | "unknown";
+        /**
+         * Parameters
+         * @description What a job was to make, in the caller's words or an editor's.
+         */
+        Parameters: {
+            /** Aspect Ratio */
+            aspect_ratio?: components["schemas"]["AspectRatio"];
+            /**
+             * Full Prompt
+             * @description As it was sent, where a house style or a placement made more of it
+             */
+            full_prompt?: string;
+            /** Height */
+            height: number;
+            /** Model */
+            model: string;
+            /** Negative Prompt */
+            negative_prompt?: string;
+            /** Num Images */
+            num_images: number;
+            /** Placement */
+            placement?: string;
+            /** Prompt */
+            prompt: string;
+            /**
+             * Provider
+             * @description The first choice; `provider` of the job made it
+             */
+            provider: string;
+            quality: components["schemas"]["Quality"];
+            /** Reference Image Url */
+            reference_image_url?: string;
+            /** Seed */
+            seed: number;
+            /** Style */
+            style?: string;
+            /** Width */
+            width: number;
+        };
         /**
          * PartHealth
          * @description One part the service needs.
@@ -1670,13 +2231,40 @@ export interface components {
         PartHealth: {
             /** Detail */
             detail?: string;
-            /** Name */
-            name: string;
+            /**
+             * Name
+             * @enum {string}
+             */
+            name: "engine" | "worker" | "store";
             /**
              * State
-             * @description `ok` or `down`
+             * @enum {string}
              */
-            state: string;
+            state: "ok" | "down";
+        };
+        /**
+         * PayloadJson
+         * @description One payload; bytes are base64.
+         */
+        PayloadJson: {
+            /**
+             * Data
+             * Format: base64
+             * @default
+             */
+            data?: string;
+            /** Metadata */
+            metadata?: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * PayloadsJson
+         * @description Payloads, in order.
+         */
+        PayloadsJson: {
+            /** Payloads */
+            payloads: components["schemas"]["PayloadJson"][];
         };
         /**
          * Period
@@ -1684,6 +2272,38 @@ export interface components {
          * @enum {string}
          */
         Period: "day" | "week" | "month";
+        /**
+         * PlacementAnswer
+         * @description One place on a page.
+         */
+        PlacementAnswer: {
+            /** About */
+            about: string;
+            /**
+             * Aspect Ratio
+             * @description Its own, or near its own; left out where none is
+             */
+            aspect_ratio?: components["schemas"]["AspectRatio"];
+            /** Name */
+            name: string;
+            /**
+             * Prompt
+             * @description What becomes of the caller's, which stands at `{prompt}`
+             */
+            prompt: string;
+            /** Sizes */
+            sizes: {
+                [key: string]: components["schemas"]["SizeAnswer"];
+            };
+        };
+        /**
+         * PlacementsAnswer
+         * @description Every placement.
+         */
+        PlacementsAnswer: {
+            /** Placements */
+            placements: components["schemas"]["PlacementAnswer"][];
+        };
         /**
          * PriceAnswer
          * @description What one image costs.
@@ -1709,8 +2329,11 @@ export interface components {
          * @description An error, after RFC 9457.
          */
         Problem: {
-            /** Code */
-            code: string;
+            /**
+             * Code
+             * @enum {string}
+             */
+            code: "already_terminal" | "batch_not_found" | "body_too_large" | "budget_exhausted" | "cancelled" | "capability_missing" | "content_rejected" | "deadline_exceeded" | "delivery_not_found" | "file_not_found" | "forbidden" | "idempotency_in_flight" | "idempotency_key_reused" | "internal" | "invalid_output" | "invalid_request" | "job_not_found" | "method_not_allowed" | "model_shut_down" | "not_found" | "not_retryable" | "not_reviewable" | "outcome_unknown" | "provider_auth" | "provider_not_configured" | "provider_quota" | "provider_rate_limited" | "provider_unavailable" | "queue_unavailable" | "range_not_satisfiable" | "signing_failed" | "status_unavailable" | "storage_unavailable" | "too_many_requests" | "unauthenticated" | "unsupported_media_type";
             /** Detail */
             detail: string;
             /**
@@ -1724,6 +2347,24 @@ export interface components {
             title: string;
             /** Type */
             type: string;
+        };
+        /**
+         * ProvenanceAnswer
+         * @description How an image's files are marked.
+         */
+        ProvenanceAnswer: {
+            /** Digital Source Type */
+            digital_source_type: string;
+            /**
+             * Signed
+             * @description Whether each file carries a C2PA manifest of ours
+             */
+            signed: boolean;
+            /**
+             * Upstream
+             * @default null
+             */
+            upstream?: components["schemas"]["UpstreamAnswer"];
         };
         /**
          * ProviderAnswer
@@ -1753,6 +2394,13 @@ export interface components {
             models: string[];
             /** Name */
             name: string;
+            /**
+             * Operations
+             * @description Its models that do each
+             */
+            operations: {
+                [key: string]: string[];
+            };
             /** Problem */
             problem?: string;
             /** Title */
@@ -1791,6 +2439,7 @@ export interface components {
         QuotedImage: {
             /** Expected Seconds */
             expected_seconds: number;
+            /** Final */
             final?: components["schemas"]["FinalAnswer"];
             /** Height */
             height: number;
@@ -1869,25 +2518,35 @@ export interface components {
          * @description What a completed job gives; also the answer to `generate`.
          */
         ResultAnswer: {
+            /** @default null */
             consistency?: components["schemas"]["Consistency"];
             /**
              * Cost
              * @description USD; 0 also where unknown, see the job's `cost`
              */
             cost: number;
+            /**
+             * Full Prompt
+             * @description As it was sent, where a house style or a placement made more of it
+             * @default null
+             */
+            full_prompt?: string;
             /** Generation Time Seconds */
             generation_time_seconds: number;
             /** Images */
             images: components["schemas"]["ImageAnswer"][];
             /** Model */
             model: string;
+            /**
+             * Prompt
+             * @description As the caller wrote it
+             * @default null
+             */
+            prompt?: string;
             /** Provider */
             provider: string;
-            /**
-             * Success
-             * @default true
-             */
-            success?: boolean;
+            /** Success */
+            success: boolean;
         };
         /**
          * RetryAnswer
@@ -1934,7 +2593,13 @@ export interface components {
              * Format: date-time
              */
             expires_at?: string;
+            /** Final */
             final?: components["schemas"]["FinalAnswer"];
+            /**
+             * Image Index
+             * @description Which of the draft's images was approved, from 0
+             */
+            image_index?: number;
             /** Problem */
             problem?: string;
             /** Reviewer */
@@ -1959,16 +2624,149 @@ export interface components {
             model?: string | null;
             /** Negative Prompt */
             negative_prompt?: string | null;
+            /** Num Images */
+            num_images?: number | null;
+            /** Placement */
+            placement?: string | null;
             /** Prompt */
             prompt?: string | null;
             /** Provider */
             provider?: string | null;
+            /** Reference Image Url */
+            reference_image_url?: string | null;
             /** Seed */
             seed?: number | null;
             /** Style */
             style?: string | null;
             /** Width */
             width?: number | null;
+        };
+        /**
+         * RoundJob
+         * @description A draft or a final, as one step of an image's way.
+         */
+        RoundJob: {
+            /** Alt Text */
+            alt_text?: string;
+            /** Batch Id */
+            batch_id?: string;
+            /** Blog Id */
+            blog_id?: string;
+            /** Blog Job Id */
+            blog_job_id?: string;
+            /**
+             * Changed
+             * @description Which `parameters` differ from those of the job that this one follows
+             */
+            changed: string[];
+            /**
+             * Completed At
+             * Format: date-time
+             */
+            completed_at?: string;
+            /** Cost */
+            cost?: components["schemas"]["CostAnswer"];
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Current Stage
+             * @enum {string}
+             */
+            current_stage: "queued" | "generating" | "uploading" | "completed" | "failed";
+            /** Draft Job Id */
+            draft_job_id?: string;
+            /**
+             * Error Code
+             * @enum {string}
+             */
+            error_code?: "already_terminal" | "batch_not_found" | "body_too_large" | "budget_exhausted" | "cancelled" | "capability_missing" | "content_rejected" | "deadline_exceeded" | "delivery_not_found" | "file_not_found" | "forbidden" | "idempotency_in_flight" | "idempotency_key_reused" | "internal" | "invalid_output" | "invalid_request" | "job_not_found" | "method_not_allowed" | "model_shut_down" | "not_found" | "not_retryable" | "not_reviewable" | "outcome_unknown" | "provider_auth" | "provider_not_configured" | "provider_quota" | "provider_rate_limited" | "provider_unavailable" | "queue_unavailable" | "range_not_satisfiable" | "signing_failed" | "status_unavailable" | "storage_unavailable" | "too_many_requests" | "unauthenticated" | "unsupported_media_type";
+            /** Error Message */
+            error_message?: string;
+            /** Final Job Id */
+            final_job_id?: string;
+            /** Image Count */
+            image_count?: number;
+            /** Is Draft */
+            is_draft: boolean;
+            /** Job Id */
+            job_id: string;
+            links: components["schemas"]["LinksAnswer"];
+            /** Metadata */
+            metadata: {
+                [key: string]: string | number | boolean;
+            };
+            /** Model */
+            model: string;
+            operation?: components["schemas"]["Operation"];
+            /** @description Left out while nobody knows them yet */
+            parameters?: components["schemas"]["Parameters"];
+            /** Progress Percentage */
+            progress_percentage: number;
+            /**
+             * Provider
+             * @description That made the image; the first choice until it is made
+             */
+            provider: string;
+            /** Retry Job Id */
+            retry_job_id?: string;
+            /** Retry Of */
+            retry_of?: string;
+            /** Review */
+            review?: components["schemas"]["ReviewAnswer"];
+            /** Revision Job Id */
+            revision_job_id?: string;
+            /** Revision Of */
+            revision_of?: string;
+            /**
+             * Round
+             * @description From 1; a final and a retry have their draft's
+             */
+            round: number;
+            /** Source Job Id */
+            source_job_id?: string;
+            /**
+             * Started At
+             * Format: date-time
+             */
+            started_at?: string;
+            status: components["schemas"]["JobStatus"];
+            /** Tags */
+            tags: string[];
+            /**
+             * Thumbnail Url
+             * @description Its smallest variant
+             */
+            thumbnail_url?: string;
+            /** Thumbnails */
+            thumbnails: components["schemas"]["Thumbnail"][];
+            /**
+             * Url
+             * @description Of the first image, once it is made
+             */
+            url?: string;
+        };
+        /**
+         * RoundsAnswer
+         * @description All that led to an image, the first round first, each final after its draft.
+         */
+        RoundsAnswer: {
+            /** @description Of all of them; null as soon as one is unknown */
+            cost: components["schemas"]["CostAnswer"];
+            /** Jobs */
+            jobs: components["schemas"]["RoundJob"][];
+        };
+        /**
+         * SizeAnswer
+         * @description In pixels.
+         */
+        SizeAnswer: {
+            /** Height */
+            height: number;
+            /** Width */
+            width: number;
         };
         /**
          * SizesAnswer
@@ -1987,6 +2785,94 @@ export interface components {
             min_side_px: number;
             /** Multiple Of */
             multiple_of: number;
+        };
+        /**
+         * StageData
+         * @description What a stage of `generate/stream` brings; most bring nothing.
+         */
+        StageData: {
+            /**
+             * Code
+             * @default null
+             */
+            code?: string;
+            /**
+             * Error
+             * @default null
+             */
+            error?: string;
+            /**
+             * Result
+             * @default null
+             */
+            result?: components["schemas"]["ResultAnswer"];
+        };
+        /**
+         * StageUpdate
+         * @description One event of `generate/stream`.
+         */
+        StageUpdate: {
+            data: components["schemas"]["StageData"];
+            /** Job Id */
+            job_id: string;
+            /** Message */
+            message: string;
+            /**
+             * Progress
+             * @description 0 to 100, and never less than before
+             */
+            progress: number;
+            stage: components["schemas"]["StreamStage"];
+            status: components["schemas"]["JobStatus"];
+        };
+        /**
+         * StreamStage
+         * @description The stages of `generate/stream`, as deployed clients read them.
+         * @enum {string}
+         */
+        StreamStage: "queued" | "processing" | "generating" | "uploading" | "completed" | "error";
+        /**
+         * StyleAnswer
+         * @description One house style.
+         */
+        StyleAnswer: {
+            /** About */
+            about: string;
+            /** Name */
+            name: string;
+            /** Palette */
+            palette: string[];
+            /**
+             * Providers
+             * @description Who renders it where a request names nobody; the default for other qualities
+             */
+            providers: {
+                [key: string]: string;
+            };
+        };
+        /**
+         * StylesAnswer
+         * @description The house styles that the caller may name.
+         */
+        StylesAnswer: {
+            /** Styles */
+            styles: components["schemas"]["StyleAnswer"][];
+        };
+        /**
+         * Thumbnail
+         * @description One image of a round, in its smallest variant.
+         */
+        Thumbnail: {
+            /** Height */
+            height: number;
+            /** Image Index */
+            image_index: number;
+            /** Thumbnail Url */
+            thumbnail_url: string;
+            /** Url */
+            url: string;
+            /** Width */
+            width: number;
         };
         /**
          * TriedReceiver
@@ -2012,6 +2898,94 @@ export interface components {
          */
         Until: "completed" | "decided";
         /**
+         * UpscaleBody
+         * @description A picture made larger.
+         * @example {
+         *       "source_job_id": "img_0123456789abcdef01234567"
+         *     }
+         */
+        UpscaleBody: {
+            /** Alt Text */
+            alt_text?: string | null;
+            /** Blog Id */
+            blog_id?: string | null;
+            /** Blog Job Id */
+            blog_job_id?: string | null;
+            /** Fallback Providers */
+            fallback_providers?: string[] | null;
+            /** Height */
+            height?: number | null;
+            /**
+             * Metadata
+             * @description Flat
+             */
+            metadata?: {
+                [key: string]: boolean | number | string;
+            } | null;
+            /** Model */
+            model?: string | null;
+            /**
+             * Prompt
+             * @description For models that read one
+             */
+            prompt?: string | null;
+            /** Provider */
+            provider?: string | null;
+            /** @description Of models that draw; an upscale is never a draft */
+            quality?: components["schemas"]["Quality"] | null;
+            /**
+             * Scale
+             * @description 2 where neither it nor `width` and `height` are given
+             */
+            scale?: (2 | 4) | null;
+            /**
+             * Source Image Index
+             * @description Which of that job's images; the first where none is given
+             */
+            source_image_index?: number | null;
+            /**
+             * Source Image Url
+             * @description PNG, JPEG or WebP, up to 20 MB
+             */
+            source_image_url?: string | null;
+            /**
+             * Source Job Id
+             * @description A completed job; this or `source_image_url`
+             */
+            source_job_id?: string | null;
+            /** Tags */
+            tags?: string[] | null;
+            /**
+             * Webhook Events
+             * @description What it is told; all but `job.started` else
+             */
+            webhook_events?: components["schemas"]["WebhookEvent"][] | null;
+            /** Webhook Url */
+            webhook_url?: string | null;
+            /**
+             * Width
+             * @description With `height`
+             */
+            width?: number | null;
+        };
+        /**
+         * UpstreamAnswer
+         * @description The C2PA manifest that a vendor put into the original, which is stored untouched.
+         */
+        UpstreamAnswer: {
+            /**
+             * Generator
+             * @default null
+             */
+            generator?: string;
+            /**
+             * Issuer
+             * @default null
+             */
+            issuer?: string;
+            state: components["schemas"]["ManifestState"];
+        };
+        /**
          * VariantAnswer
          * @description One encoding of an image.
          */
@@ -2026,6 +3000,89 @@ export interface components {
             width: number;
         };
         /**
+         * VariationsBody
+         * @description Other pictures like one.
+         * @example {
+         *       "num_images": 2,
+         *       "source_job_id": "img_0123456789abcdef01234567"
+         *     }
+         */
+        VariationsBody: {
+            /** Alt Text */
+            alt_text?: string | null;
+            /** Blog Id */
+            blog_id?: string | null;
+            /** Blog Job Id */
+            blog_job_id?: string | null;
+            /** Fallback Providers */
+            fallback_providers?: string[] | null;
+            /** Height */
+            height?: number | null;
+            /**
+             * Metadata
+             * @description Flat
+             */
+            metadata?: {
+                [key: string]: boolean | number | string;
+            } | null;
+            /** Model */
+            model?: string | null;
+            /** Negative Prompt */
+            negative_prompt?: string | null;
+            /**
+             * Num Images
+             * @default 1
+             */
+            num_images?: number;
+            /**
+             * Prompt
+             * @description The source's own where none is given, if a job made it
+             */
+            prompt?: string | null;
+            /** Provider */
+            provider?: string | null;
+            /** @description `standard` where none is given */
+            quality?: components["schemas"]["Quality"] | null;
+            /** Seed */
+            seed?: number | null;
+            /**
+             * Source Image Index
+             * @description Which of that job's images; the first where none is given
+             */
+            source_image_index?: number | null;
+            /**
+             * Source Image Url
+             * @description PNG, JPEG or WebP, up to 20 MB
+             */
+            source_image_url?: string | null;
+            /**
+             * Source Job Id
+             * @description A completed job; this or `source_image_url`
+             */
+            source_job_id?: string | null;
+            /**
+             * Strength
+             * @description How far to depart from the source, above 0 to 1
+             */
+            strength?: number | null;
+            /** Style */
+            style?: string | null;
+            /** Tags */
+            tags?: string[] | null;
+            /**
+             * Webhook Events
+             * @description What it is told; all but `job.started` else
+             */
+            webhook_events?: components["schemas"]["WebhookEvent"][] | null;
+            /** Webhook Url */
+            webhook_url?: string | null;
+            /**
+             * Width
+             * @description With `height`
+             */
+            width?: number | null;
+        };
+        /**
          * WebhookEvent
          * @description What happened.
          * @enum {string}
@@ -2036,8 +3093,11 @@ export interface components {
          * @description What became of a webhook that was sent to see what becomes of it.
          */
         WebhookTestAnswer: {
-            /** Event */
-            event: string;
+            /**
+             * Event
+             * @constant
+             */
+            event: "webhook.test";
             /** Receivers */
             receivers: components["schemas"]["TriedReceiver"][];
         };
@@ -2061,7 +3121,127 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    batch_generate_api_v1_images_batch_generate_post: {
+    decode: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PayloadsJson"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PayloadsJson"];
+                };
+            };
+            /** @description `unauthenticated`, `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`, `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_request` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    encode: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PayloadsJson"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PayloadsJson"];
+                };
+            };
+            /** @description `unauthenticated`, `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`, `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_request` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    batch_generate: {
         parameters: {
             query?: {
                 /** @description As in the body, which wins */
@@ -2165,7 +3345,7 @@ export interface operations {
             };
         };
     };
-    batch_status_api_v1_images_batches__batch_id__get: {
+    batch_status: {
         parameters: {
             query?: {
                 /** @description Seconds to wait for a change, or for the end; the estimate's ticking is none. With `If-None-Match` a change since that answer counts, so that none is missed. */
@@ -2262,7 +3442,7 @@ export interface operations {
             };
         };
     };
-    cancel_batch_api_v1_images_batches__batch_id__delete: {
+    cancel_batch: {
         parameters: {
             query?: never;
             header?: never;
@@ -2338,7 +3518,7 @@ export interface operations {
             };
         };
     };
-    approve_batch_api_v1_images_batches__batch_id__approve_post: {
+    approve_batch: {
         parameters: {
             query?: never;
             header?: {
@@ -2448,7 +3628,7 @@ export interface operations {
             };
         };
     };
-    batch_events_api_v1_images_batches__batch_id__events_get: {
+    batch_events: {
         parameters: {
             query?: {
                 /** @description What ends the stream: `completed`, that the image is there or never will be; `decided`, that the reviews of drafts are over as well, which may take days */
@@ -2465,7 +3645,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Events named `status`, `completed`, `failed` and `review` */
+            /** @description Events by these names, each with the whole answer */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2476,7 +3656,7 @@ export interface operations {
                      *     event: status
                      *     data: {"job_id": "img_…", …}
                      */
-                    "text/event-stream": string;
+                    "text/event-stream": unknown;
                 };
             };
             /** @description There is nothing to add to what was seen; do not reconnect */
@@ -2542,7 +3722,7 @@ export interface operations {
             };
         };
     };
-    reject_batch_api_v1_images_batches__batch_id__reject_post: {
+    reject_batch: {
         parameters: {
             query?: never;
             header?: {
@@ -2652,7 +3832,7 @@ export interface operations {
             };
         };
     };
-    batch_deliveries_api_v1_images_batches__batch_id__webhooks_get: {
+    batch_deliveries: {
         parameters: {
             query?: never;
             header?: never;
@@ -2719,7 +3899,7 @@ export interface operations {
             };
         };
     };
-    redeliver_of_batch_api_v1_images_batches__batch_id__webhooks__delivery_id__redeliver_post: {
+    redeliver_of_batch: {
         parameters: {
             query?: never;
             header?: {
@@ -2826,7 +4006,7 @@ export interface operations {
             };
         };
     };
-    blog_images_api_v1_images_blogs__blog_id__get: {
+    blog_images: {
         parameters: {
             query?: {
                 /** @description `next_cursor` of the page before, to the same question */
@@ -2897,7 +4077,7 @@ export interface operations {
             };
         };
     };
-    costs_api_v1_images_costs_get: {
+    costs: {
         parameters: {
             query?: {
                 blog_id?: string | null;
@@ -2972,7 +4152,120 @@ export interface operations {
             };
         };
     };
-    file_api_v1_images_files__key__get: {
+    edit: {
+        parameters: {
+            query?: {
+                /** @description As in the body, which wins */
+                blog_id?: string | null;
+                /** @description As in the body, which wins */
+                blog_job_id?: string | null;
+            };
+            header?: {
+                /** @description 1 to 255 visible characters, quoted or not. The same request with the same key is carried out once, and answered alike, for at least 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EditBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImageGenerationJobResponse"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `job_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `idempotency_in_flight` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_request`, `capability_missing`, `model_shut_down`, `provider_not_configured`, `idempotency_key_reused` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `budget_exhausted`, `too_many_requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `queue_unavailable` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    file: {
         parameters: {
             query?: never;
             header?: {
@@ -2992,9 +4285,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "image/jpeg": unknown;
-                    "image/png": unknown;
-                    "image/webp": unknown;
+                    "image/jpeg": string;
+                    "image/png": string;
+                    "image/webp": string;
                 };
             };
             /** @description A part of it */
@@ -3002,7 +4295,11 @@ export interface operations {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "image/jpeg": string;
+                    "image/png": string;
+                    "image/webp": string;
+                };
             };
             /** @description As the caller has it */
             304: {
@@ -3040,7 +4337,7 @@ export interface operations {
             };
         };
     };
-    generate_api_v1_images_generate_post: {
+    generate: {
         parameters: {
             query?: {
                 /** @description As in the body, which wins */
@@ -3133,7 +4430,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `internal`, `queue_unavailable` */
+            /** @description `signing_failed`, `internal`, `queue_unavailable` */
             500: {
                 headers: {
                     [name: string]: unknown;
@@ -3171,7 +4468,7 @@ export interface operations {
             };
         };
     };
-    generate_async_api_v1_images_generate_async_post: {
+    generate_async: {
         parameters: {
             query?: {
                 /** @description As in the body, which wins */
@@ -3275,7 +4572,7 @@ export interface operations {
             };
         };
     };
-    generate_stream_api_v1_images_generate_stream_post: {
+    generate_stream: {
         parameters: {
             query?: {
                 /** @description As in the body, which wins */
@@ -3303,7 +4600,7 @@ export interface operations {
                 };
                 content: {
                     /** @example data: {"stage": "generating", "progress": 47, "message": "The image is being made.", "job_id": "img_…", "status": "processing", "data": {}} */
-                    "text/event-stream": string;
+                    "text/event-stream": unknown;
                 };
             };
             /** @description `unauthenticated` */
@@ -3380,7 +4677,7 @@ export interface operations {
             };
         };
     };
-    list_jobs_api_v1_images_jobs_get: {
+    list_jobs: {
         parameters: {
             query?: {
                 batch_id?: string | null;
@@ -3462,7 +4759,7 @@ export interface operations {
             };
         };
     };
-    job_status_api_v1_images_jobs__job_id__get: {
+    job_status: {
         parameters: {
             query?: {
                 /** @description Seconds to wait for a change, or for the end; the estimate's ticking is none. With `If-None-Match` a change since that answer counts, so that none is missed. */
@@ -3559,7 +4856,7 @@ export interface operations {
             };
         };
     };
-    delete_job_api_v1_images_jobs__job_id__delete: {
+    delete_job: {
         parameters: {
             query?: never;
             header?: never;
@@ -3635,7 +4932,7 @@ export interface operations {
             };
         };
     };
-    approve_job_api_v1_images_jobs__job_id__approve_post: {
+    approve_job: {
         parameters: {
             query?: never;
             header?: {
@@ -3745,7 +5042,7 @@ export interface operations {
             };
         };
     };
-    cancel_job_api_v1_images_jobs__job_id__cancel_post: {
+    cancel_job: {
         parameters: {
             query?: never;
             header?: {
@@ -3833,7 +5130,7 @@ export interface operations {
             };
         };
     };
-    job_events_api_v1_images_jobs__job_id__events_get: {
+    job_events: {
         parameters: {
             query?: {
                 /** @description What ends the stream: `completed`, that the image is there or never will be; `decided`, that the reviews of drafts are over as well, which may take days */
@@ -3850,7 +5147,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Events named `status`, `completed`, `failed` and `review` */
+            /** @description Events by these names, each with the whole answer */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -3861,7 +5158,7 @@ export interface operations {
                      *     event: status
                      *     data: {"job_id": "img_…", …}
                      */
-                    "text/event-stream": string;
+                    "text/event-stream": unknown;
                 };
             };
             /** @description There is nothing to add to what was seen; do not reconnect */
@@ -3927,7 +5224,74 @@ export interface operations {
             };
         };
     };
-    reject_job_api_v1_images_jobs__job_id__reject_post: {
+    job_marks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobMarksAnswer"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `job_not_found`, `file_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `status_unavailable`, `storage_unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reject_job: {
         parameters: {
             query?: never;
             header?: {
@@ -4037,7 +5401,7 @@ export interface operations {
             };
         };
     };
-    retry_job_api_v1_images_jobs__job_id__retry_post: {
+    retry_job: {
         parameters: {
             query?: never;
             header?: {
@@ -4152,7 +5516,74 @@ export interface operations {
             };
         };
     };
-    job_deliveries_api_v1_images_jobs__job_id__webhooks_get: {
+    job_rounds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoundsAnswer"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `job_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `status_unavailable`, `storage_unavailable` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    job_deliveries: {
         parameters: {
             query?: never;
             header?: never;
@@ -4219,7 +5650,7 @@ export interface operations {
             };
         };
     };
-    redeliver_of_job_api_v1_images_jobs__job_id__webhooks__delivery_id__redeliver_post: {
+    redeliver_of_job: {
         parameters: {
             query?: never;
             header?: {
@@ -4326,7 +5757,7 @@ export interface operations {
             };
         };
     };
-    models_api_v1_images_models_get: {
+    models: {
         parameters: {
             query?: never;
             header?: never;
@@ -4373,7 +5804,127 @@ export interface operations {
             };
         };
     };
-    providers_api_v1_images_providers_get: {
+    placements: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlacementsAnswer"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    read_marks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+                "image/avif": string;
+                "image/jpeg": string;
+                "image/png": string;
+                "image/webp": string;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MarksAnswer"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    providers: {
         parameters: {
             query?: never;
             header?: never;
@@ -4420,7 +5971,7 @@ export interface operations {
             };
         };
     };
-    quote_api_v1_images_quote_post: {
+    quote: {
         parameters: {
             query?: never;
             header?: {
@@ -4432,7 +5983,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["ImageRequest"] | components["schemas"]["BatchRequestBody"];
+                "application/json": components["schemas"]["ImageRequest"] | components["schemas"]["BatchRequestBody"] | components["schemas"]["VariationsBody"] | components["schemas"]["EditBody"] | components["schemas"]["UpscaleBody"];
             };
         };
         responses: {
@@ -4456,6 +6007,15 @@ export interface operations {
             };
             /** @description `forbidden` */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `job_not_found` */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -4508,7 +6068,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `status_unavailable` */
+            /** @description `status_unavailable`, `storage_unavailable` */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4519,7 +6079,280 @@ export interface operations {
             };
         };
     };
-    try_webhook_api_v1_images_webhooks_test_post: {
+    styles: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StylesAnswer"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    upscale: {
+        parameters: {
+            query?: {
+                /** @description As in the body, which wins */
+                blog_id?: string | null;
+                /** @description As in the body, which wins */
+                blog_job_id?: string | null;
+            };
+            header?: {
+                /** @description 1 to 255 visible characters, quoted or not. The same request with the same key is carried out once, and answered alike, for at least 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpscaleBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImageGenerationJobResponse"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `job_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `idempotency_in_flight` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_request`, `capability_missing`, `model_shut_down`, `provider_not_configured`, `idempotency_key_reused` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `budget_exhausted`, `too_many_requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `queue_unavailable` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    variations: {
+        parameters: {
+            query?: {
+                /** @description As in the body, which wins */
+                blog_id?: string | null;
+                /** @description As in the body, which wins */
+                blog_job_id?: string | null;
+            };
+            header?: {
+                /** @description 1 to 255 visible characters, quoted or not. The same request with the same key is carried out once, and answered alike, for at least 24 hours. */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VariationsBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImageGenerationJobResponse"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `job_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `idempotency_in_flight` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_request`, `capability_missing`, `model_shut_down`, `provider_not_configured`, `idempotency_key_reused` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `budget_exhausted`, `too_many_requests` */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `queue_unavailable` */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    try_webhook: {
         parameters: {
             query?: never;
             header?: {
@@ -4618,7 +6451,7 @@ export interface operations {
             };
         };
     };
-    health_health_get: {
+    health: {
         parameters: {
             query?: never;
             header?: never;
@@ -4638,7 +6471,7 @@ export interface operations {
             };
         };
     };
-    live_health_live_get: {
+    live: {
         parameters: {
             query?: never;
             header?: never;
@@ -4653,14 +6486,12 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        [key: string]: string;
-                    };
+                    "application/json": components["schemas"]["Alive"];
                 };
             };
         };
     };
-    ready_health_ready_get: {
+    ready: {
         parameters: {
             query?: never;
             header?: never;
@@ -4689,7 +6520,7 @@ export interface operations {
             };
         };
     };
-    metrics_metrics_get: {
+    metrics: {
         parameters: {
             query?: never;
             header?: never;
@@ -4704,7 +6535,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/plain": unknown;
+                    "text/plain": string;
                 };
             };
             /** @description `unauthenticated` */

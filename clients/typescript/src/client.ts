@@ -135,6 +135,24 @@ export function createDarkroom(options: Options) {
     return told(() => http.POST('/api/v1/images/batch-generate', init), post);
   }
 
+  /** Start a job that makes other pictures like one. */
+  async function vary(wish: Schemas['VariationsBody'], post: PostOptions = {}): Promise<AcceptedJob> {
+    const init = { ...once(post), body: wish };
+    return told(() => http.POST('/api/v1/images/variations', init), post);
+  }
+
+  /** Start a job that changes a picture as its `prompt` says. */
+  async function edit(wish: Schemas['EditBody'], post: PostOptions = {}): Promise<AcceptedJob> {
+    const init = { ...once(post), body: wish };
+    return told(() => http.POST('/api/v1/images/edit', init), post);
+  }
+
+  /** Start a job that makes a picture larger. */
+  async function upscale(wish: Schemas['UpscaleBody'], post: PostOptions = {}): Promise<AcceptedJob> {
+    const init = { ...once(post), body: wish };
+    return told(() => http.POST('/api/v1/images/upscale', init), post);
+  }
+
   /** Make an image and wait for it in one request. Sent once and without a key: see below. */
   async function generate(image: ImageRequest, { signal }: CallOptions = {}): Promise<ImageResult> {
     const init = { body: image, signal: signal ?? null };
@@ -286,6 +304,7 @@ export function createDarkroom(options: Options) {
     batch,
     batchGenerate,
     cancel,
+    edit,
     generate,
     generateAsync,
     generateOrFallBack,
@@ -293,6 +312,8 @@ export function createDarkroom(options: Options) {
     pollJobStatus,
     reject,
     stream,
+    upscale,
+    vary,
   };
 }
 
