@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -343,7 +344,7 @@ def _place(token: Token, block: Token, text: str, starts: list[int]) -> Iterator
     title = str(token.attrs.get("title", ""))
     if asked is None:
         if start is not None and end is not None and "://" not in source:
-            names = frozenset(_names(_EXTENSION.sub("", source)))
+            names = frozenset(_names(source, line))
             yield _Place(start, end, line, source, names, token.content, title)
         return
     if start is None or end is None:
@@ -358,10 +359,11 @@ def _place(token: Token, block: Token, text: str, starts: list[int]) -> Iterator
     yield _Place(start, end, line, source, names, token.content, title, prompt)
 
 
-def _names(stem: str) -> Iterator[str]:
-    """Its place, and its own name where it was given one, wherever it is."""
-    yield stem
-    found = _NAMED.fullmatch(stem)
+def _names(source: str, line: int) -> Iterator[str]:
+    """Its place below the article, and its own name where it was given one, wherever it is."""
+    with suppress(ArticleError):
+        yield _stem(source, line)
+    found = _NAMED.fullmatch(_EXTENSION.sub("", source))
     if found:
         yield found.group(1)
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from darkroom_client.types import BatchRequestBody, ImageRequest
 
 from cli.article import Article, ArticleError
 from cli.errors import CommandError
+from darkroom_client.types import BatchRequestBody, ImageRequest
 
 PICTURE = "picture"
 """The entry of a job's metadata that says which picture of its article it is."""

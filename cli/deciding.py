@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any, cast
 
 import typer
-from darkroom_client import Client
-from darkroom_client.types import FinalBody, Quality, ReviseBody
 
 from cli.errors import CommandError, Exit, ended
 from cli.generating import Wait, WaitSeconds, check
@@ -14,6 +12,8 @@ from cli.screen import Json, Reviewer, aside, login_name, plain, print_json
 from cli.showing import show_answer
 from cli.talking import talking
 from cli.watching import WAIT_SECONDS, followed, is_batch
+from darkroom_client import Client
+from darkroom_client.types import FinalBody, Quality, ReviseBody
 
 Ids = Annotated[list[str], typer.Argument(metavar="ID…", help="Jobs, or batches.")]
 Comment = Annotated[str | None, typer.Option(help="Kept with the decision.")]

@@ -13,12 +13,12 @@ from typing import Any, Literal
 
 import httpx
 import typer
-from darkroom_client import Client, DarkroomError, Refused
 from rich.text import Text
 
 from cli.errors import Exit
 from cli.screen import STYLES, Json, out, plain, print_json
 from cli.talking import KEY, address, talking
+from darkroom_client import Client, DarkroomError, Refused
 from version import VERSION
 
 SKEW_SECONDS = 30

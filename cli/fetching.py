@@ -10,7 +10,6 @@ from tempfile import NamedTemporaryFile
 from typing import Annotated, Any
 
 import typer
-from darkroom_client import Client
 
 from cli.article import Article, ArticleError, Picture, is_named
 from cli.batch_file import PICTURE, read_text
@@ -18,6 +17,7 @@ from cli.errors import CommandError
 from cli.finished import Finished, ending, file_name, finished
 from cli.screen import Json, aside, plain, print_json
 from cli.talking import talking
+from darkroom_client import Client
 
 _FOLDER = Path("images")
 """Beside the article, for pictures whose mark names no place."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from cli.watching import is_batch
 from darkroom_client import Client
 
-from cli.watching import is_batch
-
+_NO_NAME = re.compile(r"[^A-Za-z0-9_-]")
 _ENDINGS = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "avif": ".avif", "gif": ".gif"}
 
 
@@ -58,12 +59,8 @@ def _followed_on(client: Client, job_id: str) -> Any:
         next_id = next(filter(None, following), None)
         if next_id is None:
             return job
-        after = client.job(next_id)
-        if (
-            job.get("final_job_id")
-            and after["status"] == "failed"
-            and not after.get("retry_job_id")
-        ):
+        after: Any = client.job(next_id)
+        if job["status"] == "completed" and _is_lost(after):
             return job  # its draft is more than nothing
         job = after
     return job
@@ -76,7 +73,7 @@ def _is_lost(job: Any) -> bool:
 def file_name(job_id: str, image: Any, number: int) -> str:
     """A name for a file; `number` counts a job's images from 0."""
     more = f"-{number + 1}" if number else ""
-    return f"{job_id}{more}{ending(image)}"
+    return f"{_NO_NAME.sub('_', job_id)}{more}{ending(image)}"
 
 
 def ending(image: Any) -> str:

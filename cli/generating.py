@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
-from darkroom_client import Client, InvalidRequest, JobFailed
-from darkroom_client.types import AspectRatio, BatchFlow, BatchRequestBody, ImageRequest, Quality
 
 from cli.batch_file import Batch, read_batch
 from cli.errors import CommandError, Exit, ended
@@ -16,6 +14,8 @@ from cli.screen import Json, aside, out, plain, print_json, usd
 from cli.showing import show_answer
 from cli.talking import talking
 from cli.watching import WAIT_SECONDS, followed
+from darkroom_client import Client, InvalidRequest, JobFailed
+from darkroom_client.types import AspectRatio, BatchFlow, BatchRequestBody, ImageRequest, Quality
 
 Wait = Annotated[bool, typer.Option("--wait", help="Stay until it has ended, and show it.")]
 WaitSeconds = Annotated[

@@ -7,8 +7,6 @@ from itertools import islice
 from typing import Annotated, Any
 
 import typer
-from darkroom_client.client import Until
-from darkroom_client.types import JobStatus, ReviewState
 
 from cli.generating import WaitSeconds, check
 from cli.screen import (
@@ -26,6 +24,8 @@ from cli.screen import (
 from cli.showing import show_answer
 from cli.talking import talking
 from cli.watching import WAIT_SECONDS, followed
+from darkroom_client.client import Until
+from darkroom_client.types import JobStatus, ReviewState
 
 
 def jobs(

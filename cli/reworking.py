@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from darkroom_client.types import Quality
 
 from cli.generating import Folder, Wait, WaitSeconds, go_on
 from cli.screen import Json
 from cli.talking import talking
 from cli.watching import WAIT_SECONDS
+from darkroom_client.types import Quality
 
 Source = Annotated[
     str, typer.Argument(metavar="SOURCE", help="A completed job, or the address of a picture.")

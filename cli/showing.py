@@ -7,11 +7,11 @@ from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
-from darkroom_client import Client, DarkroomError
 
 from cli.screen import Json, out, print_facts, print_json, print_table, show_picture, state, usd
 from cli.talking import talking
 from cli.watching import is_batch
+from darkroom_client import Client, DarkroomError
 
 _LARGEST_PREVIEW_PX = 900
 

@@ -7,6 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
+from dotenv import load_dotenv
+
+from cli.errors import CommandError, Exit, ended
+from cli.screen import plain
 from darkroom_client import (
     Client,
     ConnectionFailed,
@@ -18,10 +22,6 @@ from darkroom_client import (
     Unauthenticated,
     WaitedTooLong,
 )
-from dotenv import load_dotenv
-
-from cli.errors import CommandError, Exit, ended
-from cli.screen import plain
 
 KEY = "DARKROOM_API_KEY"
 

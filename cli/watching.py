@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from darkroom_client import Client
-from darkroom_client.client import Until
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from cli.screen import aside, plain
+from darkroom_client import Client
+from darkroom_client.client import Until
 
 WAIT_SECONDS = 900.0
 

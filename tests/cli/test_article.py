@@ -139,6 +139,10 @@ class TestWriting:
         article = Article("a\n\n![prompt: sea](a b)\n\n`![prompt: code](x`\n")
         assert (article.wishes, article.misread) == ([], [3])
 
+    def test_a_picture_outside_of_the_articles_folder_is_nobodys(self) -> None:
+        article = Article("![Old](../up/old.jpg) ![Older](/srv/older.png)\n")
+        assert article.names == frozenset()
+
     def test_what_has_no_picture_yet_stays_a_mark(self) -> None:
         article = Article("![prompt: sea](a)\n![prompt: land](b)\n")
         written = article.with_pictures({"b": Picture("b.jpg", "Land")})

@@ -13,6 +13,9 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from darkroom_client import (
     AsyncClient,
     Client,
@@ -33,8 +36,6 @@ from darkroom_client import (
     verify_webhook,
 )
 from darkroom_client.events import Decoder
-from hypothesis import given
-from hypothesis import strategies as st
 
 Answer = httpx.Response | Exception
 
