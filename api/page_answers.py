@@ -14,8 +14,9 @@ from api.answers import (
     review_answer,
 )
 from api.pages import BlogImage, ListedJob, Parameters, RoundJob, RoundsAnswer, Thumbnail
+from api.pictures import thumbnail_url
 from api.snapshots import JobSnapshot
-from domain.jobs import ImageAsset, JobRequest, JobResult
+from domain.jobs import JobRequest, JobResult
 from domain.renders import total_usd
 
 
@@ -56,7 +57,8 @@ def listed_job(snapshot: JobSnapshot, at: Addresses) -> ListedJob:
         revision_job_id=state.revision_job_id,
         retry_of=card.retry_of,
         url=at.file(result.key(result.images[0].variants[0])) if result else None,
-        thumbnail_url=_thumbnail_url(result, result.images[0], at) if result else None,
+        gone=state.gone_at is not None,
+        thumbnail_url=thumbnail_url(result.images[0], result, at.file) if result else None,
         alt_text=result.images[0].alt_text if result else None,
         image_count=len(result.images) if result else None,
         error_code=error.code if error else None,
@@ -154,14 +156,9 @@ def _thumbnails(result: JobResult, at: Addresses) -> list[Thumbnail]:
         Thumbnail(
             image_index=index,
             url=at.file(result.key(image.variants[0])),
-            thumbnail_url=_thumbnail_url(result, image, at),
+            thumbnail_url=thumbnail_url(image, result, at.file),
             width=image.variants[0].width_px,
             height=image.variants[0].height_px,
         )
         for index, image in enumerate(result.images)
     ]
-
-
-def _thumbnail_url(result: JobResult, image: ImageAsset, at: Addresses) -> str:
-    smallest = min(image.variants, key=lambda variant: variant.width_px)
-    return at.file(result.key(smallest))

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 from api.schemas import (
     Code,
     CostAnswer,
+    Gone,
     ImageAnswer,
     IndexedName,
     LinksAnswer,
@@ -107,6 +108,7 @@ class ListedJob(BaseModel):
     revision_job_id: Maybe[str]
     retry_of: Maybe[str]
     url: Annotated[Maybe[str], Field(description="Of the first image, once it is made")]
+    gone: Gone
     thumbnail_url: Annotated[Maybe[str], Field(description="Its smallest variant")]
     alt_text: Maybe[str]
     image_count: Maybe[int]

@@ -29,6 +29,7 @@ COMMANDS = {
     "costs": "cli.listing:costs",
     "providers": "cli.listing:providers",
     "provenance": "cli.provenance:provenance",
+    "retention": "cli.retention:retention",
     "keys": "cli.keys:keys",
     "doctor": "cli.doctor:doctor",
 }

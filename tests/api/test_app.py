@@ -49,7 +49,7 @@ CAN_ANSWER: dict[tuple[str, str], set[int]] = {
     ("get", "/costs"): {200, 422, 503},
     ("get", "/providers"): {200},
     ("get", "/models"): {200},
-    ("get", "/files/{key}"): {200, 206, 304, 404, 416, 503},
+    ("get", "/files/{key}"): {200, 206, 304, 404, 410, 416, 503},
 }
 
 OPEN = {"/files/{key}"}

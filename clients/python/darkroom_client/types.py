@@ -11,6 +11,10 @@ class Alive(TypedDict):
     status: Literal["alive"]
 
 
+AltTextSource: TypeAlias = Literal["caller", "prompt"]
+"""Who wrote an image's description."""
+
+
 AspectRatio: TypeAlias = Literal[
     "1:1", "16:9", "9:16", "4:3", "3:4", "3:2", "2:3", "4:5", "5:4", "21:9", "9:21"
 ]
@@ -100,6 +104,7 @@ class ErrorAnswer(TypedDict):
         "content_rejected",
         "deadline_exceeded",
         "delivery_not_found",
+        "file_gone",
         "file_not_found",
         "forbidden",
         "idempotency_in_flight",
@@ -298,6 +303,13 @@ class SizesAnswer(TypedDict):
     aspect_ratios: NotRequired[list[AspectRatio]]
 
 
+class SourceAnswer(TypedDict):
+    """A `<source>` of a `<picture>`, as its attributes are called."""
+
+    type: str
+    srcset: str
+
+
 class StyleAnswer(TypedDict):
     """One house style."""
 
@@ -353,6 +365,8 @@ class VariantAnswer(TypedDict):
     width: int
     height: int
     format: str
+    size_bytes: NotRequired[int]
+    sha256: NotRequired[str]
 
 
 WebhookEvent: TypeAlias = Literal[
@@ -406,6 +420,7 @@ class Problem(TypedDict):
         "content_rejected",
         "deadline_exceeded",
         "delivery_not_found",
+        "file_gone",
         "file_not_found",
         "forbidden",
         "idempotency_in_flight",
@@ -494,6 +509,8 @@ class BatchJobAnswer(TypedDict):
     final_status: NotRequired[JobStatus]
     revision_job_id: NotRequired[str]
     url: NotRequired[str]
+    gone: NotRequired[bool]
+    """Left out unless true: it was deleted, and its addresses answer 410"""
     final_url: NotRequired[str]
     error_code: NotRequired[
         Literal[
@@ -506,6 +523,7 @@ class BatchJobAnswer(TypedDict):
             "content_rejected",
             "deadline_exceeded",
             "delivery_not_found",
+            "file_gone",
             "file_not_found",
             "forbidden",
             "idempotency_in_flight",
@@ -928,6 +946,8 @@ class RoundJob(TypedDict):
     retry_of: NotRequired[str]
     url: NotRequired[str]
     """Of the first image, once it is made"""
+    gone: NotRequired[bool]
+    """Left out unless true: it was deleted, and its addresses answer 410"""
     thumbnail_url: NotRequired[str]
     """Its smallest variant"""
     alt_text: NotRequired[str]
@@ -943,6 +963,7 @@ class RoundJob(TypedDict):
             "content_rejected",
             "deadline_exceeded",
             "delivery_not_found",
+            "file_gone",
             "file_not_found",
             "forbidden",
             "idempotency_in_flight",
@@ -1123,15 +1144,27 @@ class BlogImage(TypedDict):
     height: int
     image_id: str
     image_url: str
+    gone: NotRequired[bool]
+    """Left out unless true: it was deleted, and its addresses answer 410"""
+    thumbnail_url: str
+    """Its smallest variant that every browser shows"""
+    social_url: NotRequired[str]
+    """A crop for link previews, 1200x630"""
     format: str
     size_bytes: int
     seed: NotRequired[int]
     sha256: str
     alt_text: str
+    alt_text_source: NotRequired[AltTextSource]
+    """`prompt` where the caller gave no text"""
     thumbhash: str
+    """Base64; what to show while the image loads"""
     dominant_color: str
     variants: list[VariantAnswer]
+    sources: list[SourceAnswer]
+    """For `<picture>`, the best format first"""
     srcset: str
+    """For `<img>`, in a format that every browser shows"""
     digital_source_type: str
     provenance: ProvenanceAnswer
     job_id: str
@@ -1172,15 +1205,27 @@ class ImageAnswer(TypedDict):
     height: int
     image_id: str
     image_url: str
+    gone: NotRequired[bool]
+    """Left out unless true: it was deleted, and its addresses answer 410"""
+    thumbnail_url: str
+    """Its smallest variant that every browser shows"""
+    social_url: NotRequired[str]
+    """A crop for link previews, 1200x630"""
     format: str
     size_bytes: int
     seed: NotRequired[int]
     sha256: str
     alt_text: str
+    alt_text_source: NotRequired[AltTextSource]
+    """`prompt` where the caller gave no text"""
     thumbhash: str
+    """Base64; what to show while the image loads"""
     dominant_color: str
     variants: list[VariantAnswer]
+    sources: list[SourceAnswer]
+    """For `<picture>`, the best format first"""
     srcset: str
+    """For `<img>`, in a format that every browser shows"""
     digital_source_type: str
     provenance: ProvenanceAnswer
 
@@ -1230,6 +1275,8 @@ class ListedJob(TypedDict):
     retry_of: NotRequired[str]
     url: NotRequired[str]
     """Of the first image, once it is made"""
+    gone: NotRequired[bool]
+    """Left out unless true: it was deleted, and its addresses answer 410"""
     thumbnail_url: NotRequired[str]
     """Its smallest variant"""
     alt_text: NotRequired[str]
@@ -1245,6 +1292,7 @@ class ListedJob(TypedDict):
             "content_rejected",
             "deadline_exceeded",
             "delivery_not_found",
+            "file_gone",
             "file_not_found",
             "forbidden",
             "idempotency_in_flight",
@@ -1364,6 +1412,8 @@ class ImageJobStatusResponse(TypedDict):
     started_at: NotRequired[str]
     completed_at: NotRequired[str]
     result: NotRequired[ResultAnswer]
+    gone_at: NotRequired[str]
+    """When its images were given up"""
     error_message: NotRequired[str]
     estimated_time_remaining: NotRequired[int]
     is_draft: bool

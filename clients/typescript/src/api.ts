@@ -850,6 +850,12 @@ export interface components {
             status: "alive";
         };
         /**
+         * AltTextSource
+         * @description Who wrote an image's description.
+         * @enum {string}
+         */
+        AltTextSource: "caller" | "prompt";
+        /**
          * ApprovalAnswer
          * @description A decision that was taken and is durable.
          */
@@ -970,13 +976,19 @@ export interface components {
              * Error Code
              * @enum {string}
              */
-            error_code?: "already_terminal" | "batch_not_found" | "body_too_large" | "budget_exhausted" | "cancelled" | "capability_missing" | "content_rejected" | "deadline_exceeded" | "delivery_not_found" | "file_not_found" | "forbidden" | "idempotency_in_flight" | "idempotency_key_reused" | "internal" | "invalid_output" | "invalid_request" | "job_not_found" | "method_not_allowed" | "model_shut_down" | "not_found" | "not_retryable" | "not_reviewable" | "outcome_unknown" | "provider_auth" | "provider_not_configured" | "provider_quota" | "provider_rate_limited" | "provider_unavailable" | "queue_unavailable" | "range_not_satisfiable" | "signing_failed" | "status_unavailable" | "storage_unavailable" | "too_many_requests" | "unauthenticated" | "unsupported_media_type";
+            error_code?: "already_terminal" | "batch_not_found" | "body_too_large" | "budget_exhausted" | "cancelled" | "capability_missing" | "content_rejected" | "deadline_exceeded" | "delivery_not_found" | "file_gone" | "file_not_found" | "forbidden" | "idempotency_in_flight" | "idempotency_key_reused" | "internal" | "invalid_output" | "invalid_request" | "job_not_found" | "method_not_allowed" | "model_shut_down" | "not_found" | "not_retryable" | "not_reviewable" | "outcome_unknown" | "provider_auth" | "provider_not_configured" | "provider_quota" | "provider_rate_limited" | "provider_unavailable" | "queue_unavailable" | "range_not_satisfiable" | "signing_failed" | "status_unavailable" | "storage_unavailable" | "too_many_requests" | "unauthenticated" | "unsupported_media_type";
             /** Final Job Id */
             final_job_id?: string;
             /** Final Status */
             final_status?: components["schemas"]["JobStatus"];
             /** Final Url */
             final_url?: string;
+            /**
+             * Gone
+             * @description Left out unless true: it was deleted, and its addresses answer 410
+             * @default false
+             */
+            gone?: boolean;
             /** Job Id */
             job_id: string;
             /** Review State */
@@ -1108,6 +1120,11 @@ export interface components {
         BlogImage: {
             /** Alt Text */
             alt_text: string;
+            /**
+             * Alt Text Source
+             * @description `prompt` where the caller gave no text
+             */
+            alt_text_source?: components["schemas"]["AltTextSource"];
             /** Batch Id */
             batch_id?: string;
             /** Blog Job Id */
@@ -1138,6 +1155,12 @@ export interface components {
             final_job_id?: string;
             /** Format */
             format: string;
+            /**
+             * Gone
+             * @description Left out unless true: it was deleted, and its addresses answer 410
+             * @default false
+             */
+            gone?: boolean;
             /** Height */
             height: number;
             /** Image Id */
@@ -1171,14 +1194,35 @@ export interface components {
             sha256: string;
             /** Size Bytes */
             size_bytes: number;
+            /**
+             * Social Url
+             * @description A crop for link previews, 1200x630
+             */
+            social_url?: string;
             /** Source Job Id */
             source_job_id?: string;
-            /** Srcset */
+            /**
+             * Sources
+             * @description For `<picture>`, the best format first
+             */
+            sources: components["schemas"]["SourceAnswer"][];
+            /**
+             * Srcset
+             * @description For `<img>`, in a format that every browser shows
+             */
             srcset: string;
             /** Tags */
             tags: string[];
-            /** Thumbhash */
+            /**
+             * Thumbhash
+             * @description Base64; what to show while the image loads
+             */
             thumbhash: string;
+            /**
+             * Thumbnail Url
+             * @description Its smallest variant that every browser shows
+             */
+            thumbnail_url: string;
             /** Url */
             url: string;
             /** Variants */
@@ -1539,7 +1583,7 @@ export interface components {
              * Code
              * @enum {string}
              */
-            code: "already_terminal" | "batch_not_found" | "body_too_large" | "budget_exhausted" | "cancelled" | "capability_missing" | "content_rejected" | "deadline_exceeded" | "delivery_not_found" | "file_not_found" | "forbidden" | "idempotency_in_flight" | "idempotency_key_reused" | "internal" | "invalid_output" | "invalid_request" | "job_not_found" | "method_not_allowed" | "model_shut_down" | "not_found" | "not_retryable" | "not_reviewable" | "outcome_unknown" | "provider_auth" | "provider_not_configured" | "provider_quota" | "provider_rate_limited" | "provider_unavailable" | "queue_unavailable" | "range_not_satisfiable" | "signing_failed" | "status_unavailable" | "storage_unavailable" | "too_many_requests" | "unauthenticated" | "unsupported_media_type";
+            code: "already_terminal" | "batch_not_found" | "body_too_large" | "budget_exhausted" | "cancelled" | "capability_missing" | "content_rejected" | "deadline_exceeded" | "delivery_not_found" | "file_gone" | "file_not_found" | "forbidden" | "idempotency_in_flight" | "idempotency_key_reused" | "internal" | "invalid_output" | "invalid_request" | "job_not_found" | "method_not_allowed" | "model_shut_down" | "not_found" | "not_retryable" | "not_reviewable" | "outcome_unknown" | "provider_auth" | "provider_not_configured" | "provider_quota" | "provider_rate_limited" | "provider_unavailable" | "queue_unavailable" | "range_not_satisfiable" | "signing_failed" | "status_unavailable" | "storage_unavailable" | "too_many_requests" | "unauthenticated" | "unsupported_media_type";
             /**
              * Flagged
              * @description `prompt`, `reference` or `output`
@@ -1663,12 +1707,24 @@ export interface components {
         ImageAnswer: {
             /** Alt Text */
             alt_text: string;
+            /**
+             * Alt Text Source
+             * @description `prompt` where the caller gave no text
+             * @default null
+             */
+            alt_text_source?: components["schemas"]["AltTextSource"];
             /** Digital Source Type */
             digital_source_type: string;
             /** Dominant Color */
             dominant_color: string;
             /** Format */
             format: string;
+            /**
+             * Gone
+             * @description Left out unless true: it was deleted, and its addresses answer 410
+             * @default false
+             */
+            gone?: boolean;
             /** Height */
             height: number;
             /** Image Id */
@@ -1685,10 +1741,32 @@ export interface components {
             sha256: string;
             /** Size Bytes */
             size_bytes: number;
-            /** Srcset */
+            /**
+             * Social Url
+             * @description A crop for link previews, 1200x630
+             * @default null
+             */
+            social_url?: string;
+            /**
+             * Sources
+             * @description For `<picture>`, the best format first
+             */
+            sources: components["schemas"]["SourceAnswer"][];
+            /**
+             * Srcset
+             * @description For `<img>`, in a format that every browser shows
+             */
             srcset: string;
-            /** Thumbhash */
+            /**
+             * Thumbhash
+             * @description Base64; what to show while the image loads
+             */
             thumbhash: string;
+            /**
+             * Thumbnail Url
+             * @description Its smallest variant that every browser shows
+             */
+            thumbnail_url: string;
             /** Url */
             url: string;
             /** Variants */
@@ -1757,6 +1835,12 @@ export interface components {
             estimated_time_remaining?: number;
             /** Final Job Id */
             final_job_id?: string;
+            /**
+             * Gone At
+             * Format: date-time
+             * @description When its images were given up
+             */
+            gone_at?: string;
             /** Is Draft */
             is_draft: boolean;
             /** Job Id */
@@ -1971,11 +2055,17 @@ export interface components {
              * Error Code
              * @enum {string}
              */
-            error_code?: "already_terminal" | "batch_not_found" | "body_too_large" | "budget_exhausted" | "cancelled" | "capability_missing" | "content_rejected" | "deadline_exceeded" | "delivery_not_found" | "file_not_found" | "forbidden" | "idempotency_in_flight" | "idempotency_key_reused" | "internal" | "invalid_output" | "invalid_request" | "job_not_found" | "method_not_allowed" | "model_shut_down" | "not_found" | "not_retryable" | "not_reviewable" | "outcome_unknown" | "provider_auth" | "provider_not_configured" | "provider_quota" | "provider_rate_limited" | "provider_unavailable" | "queue_unavailable" | "range_not_satisfiable" | "signing_failed" | "status_unavailable" | "storage_unavailable" | "too_many_requests" | "unauthenticated" | "unsupported_media_type";
+            error_code?: "already_terminal" | "batch_not_found" | "body_too_large" | "budget_exhausted" | "cancelled" | "capability_missing" | "content_rejected" | "deadline_exceeded" | "delivery_not_found" | "file_gone" | "file_not_found" | "forbidden" | "idempotency_in_flight" | "idempotency_key_reused" | "internal" | "invalid_output" | "invalid_request" | "job_not_found" | "method_not_allowed" | "model_shut_down" | "not_found" | "not_retryable" | "not_reviewable" | "outcome_unknown" | "provider_auth" | "provider_not_configured" | "provider_quota" | "provider_rate_limited" | "provider_unavailable" | "queue_unavailable" | "range_not_satisfiable" | "signing_failed" | "status_unavailable" | "storage_unavailable" | "too_many_requests" | "unauthenticated" | "unsupported_media_type";
             /** Error Message */
             error_message?: string;
             /** Final Job Id */
             final_job_id?: string;
+            /**
+             * Gone
+             * @description Left out unless true: it was deleted, and its addresses answer 410
+             * @default false
+             */
+            gone?: boolean;
             /** Image Count */
             image_count?: number;
             /** Is Draft */
@@ -2333,7 +2423,7 @@ export interface components {
              * Code
              * @enum {string}
              */
-            code: "already_terminal" | "batch_not_found" | "body_too_large" | "budget_exhausted" | "cancelled" | "capability_missing" | "content_rejected" | "deadline_exceeded" | "delivery_not_found" | "file_not_found" | "forbidden" | "idempotency_in_flight" | "idempotency_key_reused" | "internal" | "invalid_output" | "invalid_request" | "job_not_found" | "method_not_allowed" | "model_shut_down" | "not_found" | "not_retryable" | "not_reviewable" | "outcome_unknown" | "provider_auth" | "provider_not_configured" | "provider_quota" | "provider_rate_limited" | "provider_unavailable" | "queue_unavailable" | "range_not_satisfiable" | "signing_failed" | "status_unavailable" | "storage_unavailable" | "too_many_requests" | "unauthenticated" | "unsupported_media_type";
+            code: "already_terminal" | "batch_not_found" | "body_too_large" | "budget_exhausted" | "cancelled" | "capability_missing" | "content_rejected" | "deadline_exceeded" | "delivery_not_found" | "file_gone" | "file_not_found" | "forbidden" | "idempotency_in_flight" | "idempotency_key_reused" | "internal" | "invalid_output" | "invalid_request" | "job_not_found" | "method_not_allowed" | "model_shut_down" | "not_found" | "not_retryable" | "not_reviewable" | "outcome_unknown" | "provider_auth" | "provider_not_configured" | "provider_quota" | "provider_rate_limited" | "provider_unavailable" | "queue_unavailable" | "range_not_satisfiable" | "signing_failed" | "status_unavailable" | "storage_unavailable" | "too_many_requests" | "unauthenticated" | "unsupported_media_type";
             /** Detail */
             detail: string;
             /**
@@ -2682,11 +2772,17 @@ export interface components {
              * Error Code
              * @enum {string}
              */
-            error_code?: "already_terminal" | "batch_not_found" | "body_too_large" | "budget_exhausted" | "cancelled" | "capability_missing" | "content_rejected" | "deadline_exceeded" | "delivery_not_found" | "file_not_found" | "forbidden" | "idempotency_in_flight" | "idempotency_key_reused" | "internal" | "invalid_output" | "invalid_request" | "job_not_found" | "method_not_allowed" | "model_shut_down" | "not_found" | "not_retryable" | "not_reviewable" | "outcome_unknown" | "provider_auth" | "provider_not_configured" | "provider_quota" | "provider_rate_limited" | "provider_unavailable" | "queue_unavailable" | "range_not_satisfiable" | "signing_failed" | "status_unavailable" | "storage_unavailable" | "too_many_requests" | "unauthenticated" | "unsupported_media_type";
+            error_code?: "already_terminal" | "batch_not_found" | "body_too_large" | "budget_exhausted" | "cancelled" | "capability_missing" | "content_rejected" | "deadline_exceeded" | "delivery_not_found" | "file_gone" | "file_not_found" | "forbidden" | "idempotency_in_flight" | "idempotency_key_reused" | "internal" | "invalid_output" | "invalid_request" | "job_not_found" | "method_not_allowed" | "model_shut_down" | "not_found" | "not_retryable" | "not_reviewable" | "outcome_unknown" | "provider_auth" | "provider_not_configured" | "provider_quota" | "provider_rate_limited" | "provider_unavailable" | "queue_unavailable" | "range_not_satisfiable" | "signing_failed" | "status_unavailable" | "storage_unavailable" | "too_many_requests" | "unauthenticated" | "unsupported_media_type";
             /** Error Message */
             error_message?: string;
             /** Final Job Id */
             final_job_id?: string;
+            /**
+             * Gone
+             * @description Left out unless true: it was deleted, and its addresses answer 410
+             * @default false
+             */
+            gone?: boolean;
             /** Image Count */
             image_count?: number;
             /** Is Draft */
@@ -2785,6 +2881,16 @@ export interface components {
             min_side_px: number;
             /** Multiple Of */
             multiple_of: number;
+        };
+        /**
+         * SourceAnswer
+         * @description A `<source>` of a `<picture>`, as its attributes are called.
+         */
+        SourceAnswer: {
+            /** Srcset */
+            srcset: string;
+            /** Type */
+            type: string;
         };
         /**
          * StageData
@@ -2994,6 +3100,16 @@ export interface components {
             format: string;
             /** Height */
             height: number;
+            /**
+             * Sha256
+             * @default null
+             */
+            sha256?: string;
+            /**
+             * Size Bytes
+             * @default null
+             */
+            size_bytes?: number;
             /** Url */
             url: string;
             /** Width */
@@ -4285,6 +4401,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "image/avif": string;
                     "image/jpeg": string;
                     "image/png": string;
                     "image/webp": string;
@@ -4296,6 +4413,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
+                    "image/avif": string;
                     "image/jpeg": string;
                     "image/png": string;
                     "image/webp": string;
@@ -4310,6 +4428,15 @@ export interface operations {
             };
             /** @description `file_not_found` */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `file_gone` */
+            410: {
                 headers: {
                     [name: string]: unknown;
                 };
