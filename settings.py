@@ -138,6 +138,12 @@ class Settings(BaseSettings):
         return _listed(self.cors_origins)
 
     @property
+    def image_origins(self) -> list[str]:
+        """Whence images are loaded that this API does not serve under the address it came by."""
+        urls = (self.public_url, self.asset_base_url)
+        return sorted({_origin(url) for url in urls if url is not None})
+
+    @property
     def review_seconds(self) -> float:
         """How long a draft awaits review."""
         return self.review_days * 86400.0
@@ -180,6 +186,11 @@ class Settings(BaseSettings):
 
 
 _OUTSIDE_ENGINE = ("TEMPORAL_ADDRESS", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE")
+
+
+def _origin(url: AnyHttpUrl) -> str:
+    port = f":{url.port}" if url.port != {"http": 80, "https": 443}[url.scheme] else ""
+    return f"{url.scheme}://{url.host}{port}"
 
 
 def _listed(names: str) -> frozenset[str]:

@@ -17,6 +17,7 @@ from api.schemas import (
     ImageAnswer,
     ImageJobStatusResponse,
     LinksAnswer,
+    RequestAnswer,
     ResultAnswer,
     ReviewAnswer,
     VariantAnswer,
@@ -29,8 +30,10 @@ from domain.jobs import (
     Attempt,
     CostBasis,
     ImageAsset,
+    ImageSpec,
     JobCard,
     JobError,
+    JobRequest,
     JobResult,
     JobState,
 )
@@ -40,6 +43,8 @@ from settings import Settings
 from storage.keys import ASSETS
 
 API = "/api/v1/images"
+
+_ASKED = set(RequestAnswer.model_fields) & set(ImageSpec.model_fields)
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,7 @@ def job_answer(
         error_message=state.error.message if state.error else None,
         estimated_time_remaining=estimates.remaining(card.recipe, card.expected_seconds, state),
         is_draft=card.is_draft,
+        title=card.title,
         final_job_id=state.final_job_id,
         batch_id=card.batch_id,
         blog_id=card.blog_id,
@@ -134,6 +140,21 @@ def job_answer(
         cancellation=Cancellation.TOO_LATE if state.cancel_too_late else None,
         cost=cost_answer(state),
         links=at.job_links(snapshot.job_id, state),
+    )
+
+
+def request_answer(job_id: str, request: JobRequest) -> RequestAnswer:
+    """What a job was asked for."""
+    first, *fallbacks = request.targets
+    return RequestAnswer(
+        job_id=job_id,
+        **request.spec.model_dump(include=_ASKED),
+        width=first.width_px or request.spec.width_px,
+        height=first.height_px or request.spec.height_px,
+        provider=first.provider,
+        model=first.model,
+        fallback_providers=[target.provider for target in fallbacks],
+        alt_text=request.alt_text,
     )
 
 

@@ -24,7 +24,9 @@ from api.metering import Metering
 from api.routes import (
     batches,
     blogs,
+    caller,
     costs,
+    desk,
     files,
     health,
     images,
@@ -100,10 +102,23 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
     problems.install(app)
     _stand_before(app, settings, meters)
-    for module in (images, quote, jobs, batches, blogs, streams, costs, providers, files, webhooks):
+    for module in (
+        images,
+        quote,
+        jobs,
+        batches,
+        blogs,
+        streams,
+        costs,
+        providers,
+        files,
+        webhooks,
+        caller,
+    ):
         app.include_router(module.router, prefix=API)
     app.include_router(health.router)
     app.include_router(metrics.router)
+    app.include_router(desk.router)
     app.openapi = cache(lambda: problems.document(app))  # type: ignore[method-assign]
     return app
 

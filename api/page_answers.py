@@ -18,6 +18,7 @@ def listed_job(snapshot: JobSnapshot, at: Addresses) -> ListedJob:
     """A job as a list tells it."""
     card, state = snapshot.card, snapshot.state
     result, error = state.result, state.error
+    image = result.images[0] if result else None
     return ListedJob(
         job_id=snapshot.job_id,
         status=state.status,
@@ -40,9 +41,14 @@ def listed_job(snapshot: JobSnapshot, at: Addresses) -> ListedJob:
         revision_of=card.revision_of,
         revision_job_id=state.revision_job_id,
         retry_of=card.retry_of,
+        title=card.title,
         url=at.file(result.key(result.images[0].variants[0])) if result else None,
+        width=image.variants[0].width_px if image else None,
+        height=image.variants[0].height_px if image else None,
         thumbnail_url=_thumbnail_url(result, at) if result else None,
-        alt_text=result.images[0].alt_text if result else None,
+        thumbhash=image.thumbhash if image else None,
+        dominant_color=image.dominant_color if image else None,
+        alt_text=image.alt_text if image else None,
         image_count=len(result.images) if result else None,
         error_code=error.code if error else None,
         error_message=error.message if error else None,

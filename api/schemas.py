@@ -37,6 +37,7 @@ from domain.budgets import Period
 from domain.costs import GroupBy
 from domain.errors import Billed
 from domain.jobs import Consistency, CostBasis, JobStatus, JsonScalar, Outcome
+from domain.keys import Scope
 from domain.reviews import (
     Approval,
     FinalChoices,
@@ -423,6 +424,7 @@ class ImageJobStatusResponse(BaseModel):
     error_message: Maybe[str]
     estimated_time_remaining: Maybe[int]
     is_draft: bool
+    title: Annotated[Maybe[str], Field(description="How the prompt begins")]
     final_job_id: Maybe[str]
     batch_id: Maybe[str]
     blog_id: Maybe[str]
@@ -442,6 +444,35 @@ class ImageJobStatusResponse(BaseModel):
     cancellation: Maybe[Cancellation]
     cost: Maybe[CostAnswer]
     links: LinksAnswer
+
+
+class RequestAnswer(BaseModel):
+    """What a job was asked for, with all that a request may leave open filled in."""
+
+    job_id: str
+    prompt: str
+    negative_prompt: Maybe[str]
+    style: Maybe[str]
+    quality: Quality
+    aspect_ratio: Annotated[Maybe[AspectRatio], Field(description="Left out where pixels were")]
+    width: int
+    height: int
+    seed: int
+    num_images: int
+    provider: str = Field(description="The first choice")
+    model: str
+    fallback_providers: list[str]
+    reference_image_url: Maybe[str]
+    alt_text: Maybe[str]
+
+
+class CallerAnswer(BaseModel):
+    """Who sent the request."""
+
+    tenant: str
+    key_name: Maybe[str] = Field(description="Left out where no keys are set up")
+    scopes: list[Scope] = Field(description="All that the caller may do; `admin` is all of them")
+    version: str = Field(description="Darkroom's")
 
 
 class FinalBody(FinalChoices, Body):

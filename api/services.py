@@ -11,6 +11,7 @@ from temporalio.client import Client
 
 from api import context
 from api.answers import Addresses
+from api.asked import Asked
 from api.billing import Billing
 from api.blogs import Blogs
 from api.bodies import Bodies
@@ -61,6 +62,7 @@ class Services:
     blogs: Blogs
     submissions: Submissions
     retries: Retries
+    asked: Asked
     decisions: Decisions
     estimates: Estimates
     bodies: Bodies
@@ -90,6 +92,7 @@ class Services:
         engine = EngineRoom(client)
         reader = Reader(engine, archive, settings.poll_interval_seconds)
         records = Records(archive)
+        asked = Asked(engine, reader, archive)
         estimates = Estimates(engine)
         closing = Closing()
         watchman = Watchman(closing, settings.poll_interval_seconds)
@@ -135,9 +138,8 @@ class Services:
             listing=Listing(engine, reader, records),
             blogs=Blogs(archive, records),
             submissions=submissions,
-            retries=Retries(
-                engine, reader, archive, planner, estimates, desk, subscriptions, claims
-            ),
+            retries=Retries(engine, reader, asked, planner, estimates, desk, subscriptions, claims),
+            asked=asked,
             decisions=Decisions(engine, reader, archive, planner, desk, claims),
             estimates=estimates,
             bodies=Bodies(estimates),

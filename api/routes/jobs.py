@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Query, Request, Response
 
-from api.answers import accepted_message, job_answer
+from api.answers import accepted_message, job_answer, request_answer
 from api.auth import Generating, Reading, Reviewing
 from api.once import REPEATS, OnlyOnce
 from api.pages import JobQuery, JobsAnswer
@@ -20,6 +20,7 @@ from api.schemas import (
     ImageJobStatusResponse,
     RejectBody,
     RejectionAnswer,
+    RequestAnswer,
     RetryAnswer,
 )
 from api.services import At, Served
@@ -73,6 +74,17 @@ async def job_status(
         look, version_in(if_none_match), wait, request.is_disconnected
     )
     return polled(to.bodies.job(snapshot, at), if_none_match)
+
+
+@router.get(
+    "/{job_id}/request",
+    response_model=RequestAnswer,
+    responses=declare(JobNotFound, EngineAway, StorageUnavailable),
+)
+async def job_request(job_id: str, caller: Reading, to: Served) -> RequestAnswer:
+    """What a job was asked for: its whole prompt, seed and size."""
+    await to.reader.job(job_id, caller.tenant)
+    return request_answer(job_id, await to.asked.of(job_id, caller.tenant))
 
 
 @router.post(
