@@ -82,7 +82,7 @@ function Shell() {
       <a class="wordmark" href=${to("review")}><${Mark} />Darkroom</a>
       <${Navigation} name=${name} />
       <div class="tools"><${Theme} />
-        <button class="quiet icon-only" aria-label="Keys of the keyboard" title="Keys (?)" onClick=${() => setHelp(true)}><${Icon} name="keys" /></button>
+        <button class="quiet icon-only" aria-label="Keys of the keyboard" title="Keys (?)" onClick=${() => setHelp(true)}><kbd>?</kbd></button>
         <${Who} caller=${caller} /></div>
     </header>
     <${Connection} />

@@ -58,17 +58,19 @@ function ReviseForm({ job, asked, onClose, onDone }) {
     onDone?.();
   });
   const submit = (event) => { event.preventDefault(); run(); };
+  const form = useRef();
+  useEffect(() => form.current.querySelector("textarea").focus(), []);
   const on = (set) => (event) => set(event.target.value);
-  return html`<form onSubmit=${submit} class="revise">
+  return html`<form onSubmit=${submit} class="revise" ref=${form}>
     <div class="revise-image mat"><${Picture} image=${job.images?.[0] ?? job} sizes="320px" /></div>
     <div class="stack">
       <${Field} label="Prompt">${(field) => html`<textarea ...${field} rows="5" required minlength="3" maxlength="4000"
-        value=${prompt} onInput=${on(setPrompt)} autofocus />`}<//>
+        value=${prompt} onInput=${on(setPrompt)} />`}<//>
       <div class="columns">
         <${Field} label="Seed" hint=${Number(seed) === asked.seed ? "As before: the picture stays close to this one" : `Was ${asked.seed}`}>
           ${(field) => html`<div class="joined"><input ...${field} type="number" min="0" max=${MAX_SEED - 1} required value=${seed} onInput=${on(setSeed)} />
-            <button type="button" title="New seed" aria-label="New seed" onClick=${() => setSeed(newSeed())}><${Icon} name="dice" /></button>
-            <button type="button" onClick=${() => setSeed(asked.seed)}>Keep</button></div>`}<//>
+            <button type="button" aria-label="New seed" onClick=${() => setSeed(newSeed())}>New</button>
+            <button type="button" aria-label="Keep the seed" onClick=${() => setSeed(asked.seed)}>Keep</button></div>`}<//>
         <${Field} label="Shape">${(field) => html`<select ...${field} value=${ratio} onChange=${on(setRatio)}>
           ${!asked.aspect_ratio && html`<option value="">${asked.width} × ${asked.height}</option>`}
           ${RATIOS.map((each) => html`<option key=${each}>${each}</option>`)}</select>`}<//>

@@ -140,12 +140,13 @@ export function JobStatus({ job }) {
 
 /** An image with its blurred likeness beneath until it is there. */
 export function Picture({ image, src, sizes, isEager }) {
-  const [state, setState] = useState("loading");
+  const [last, setLast] = useState({});
   const [round, setRound] = useState(0);
   const url = src ?? image.url;
+  const state = last.url === url ? last.state : "loading";
+  const setState = (next) => setLast({ url, state: next });
   const likeness = useMemo(() => blurred(image.thumbhash), [image.thumbhash]);
-  useEffect(() => setState("loading"), [url]);
-  const style = { "--ratio": `${image.width} / ${image.height}`, backgroundColor: image.dominant_color };
+  const style = { "--ratio": `${image.width} / ${image.height}`, "--shape": image.width / image.height, backgroundColor: image.dominant_color };
   if (likeness) style.backgroundImage = `url(${likeness})`;
   if (image.gone) {
     return html`<div class="picture gone" style=${style}><span>This image was deleted.</span></div>`;

@@ -41,7 +41,7 @@ function BlogList({ first }) {
         const cover = made.find((job) => !job.is_draft) ?? made[0];
         const waiting = of.filter((job) => job.review?.state === "awaiting").length;
         return html`<li key=${blog}><a class="card blog" href=${to("blogs", blog)}>
-          <div class="mat wide">${cover ? html`<${Picture} image=${{ ...cover, alt_text: "" }} src=${cover.url} />` : html`<div class="picture blank" />`}</div>
+          <div class="mat wide fitted">${cover ? html`<${Picture} image=${{ ...cover, alt_text: "" }} src=${cover.url} />` : html`<div class="picture blank" />`}</div>
           <div><h2>${blog}</h2><p class="edge mono"><span>${count(made.length, "image")}</span>${waiting > 0 && html`<span class="waits">${waiting} await review</span>`}<span>${ago(of[0].created_at)}</span></p></div></a></li>`;
       })}</ul>`}
     ${cursor && html`<p class="more"><button disabled=${isRunning} onClick=${more}>${isRunning ? "Loading…" : "Look further back"}</button></p>`}`;
@@ -70,7 +70,7 @@ function Images({ blog, first }) {
       ${listed.length > 0 && html`<${CopyButton} label=${`Copy markup of ${listed.length}`} text=${() => listed.map((image) => pictureMarkup(image)).join("\n\n")} />`}</div>
     ${!listed.length && html`<${Empty} title=${`No ${only} here`}><p>${only === "finals" ? "Approve a draft, and its final is here." : ""}</p><//>`}
     <ul class="frames gallery">${listed.map((image) => html`<li key=${image.image_id} class="frame">
-      <div class="mat"><a href=${image.url} target="_blank" rel="noopener noreferrer"><${Picture} image=${image} sizes="(min-width: 900px) 33vw, 100vw" /></a></div>
+      <div class="mat fitted"><a href=${image.url} target="_blank" rel="noopener noreferrer"><${Picture} image=${image} sizes="(min-width: 900px) 33vw, 100vw" /></a></div>
       <div class="caption"><p class="prompt">${image.alt_text}</p>
         <p class="edge mono"><span>${image.width} × ${image.height}</span><span>${image.provider}/${image.model}</span><span>${image.cost ? amount(image.cost.amount_usd) : ""}</span><a href=${to("jobs", image.job_id)}>Job</a></p>
         <div class="actions"><${Status} state=${image.is_draft ? (image.review?.state ?? "completed") : "final"} />

@@ -125,7 +125,7 @@ export function Review({ query }) {
     ${isLoaded && !drafts.length && !finals.length && html`<${Empty} title="Nothing waits for you">
       <p>New drafts appear here by themselves while they are made.</p>
       ${may("generate") && html`<a class="button primary" href=${to("new")}><${Icon} name="new" />Make images</a>`}<//>`}
-    <div ref=${sheet} class="sheet ${size}">
+    <div ref=${sheet} class="sheet ${size === "large" ? "large" : "small-ones"}">
       ${groups.map((group) => html`<${Group} key=${group.key} group=${group} finalOf=${finalOf} chosen=${chosen} choose=${choose}
         current=${current} setAt=${setAt} open=${setOpen} done=${decidedOn} approveAll=${(jobs_) => setOpen({ all: jobs_ })} />`)}
     </div>
@@ -182,7 +182,7 @@ function Group({ group, finalOf, chosen, choose, current, setAt, open, done, app
   const working = group.jobs.filter(isWorking);
   const unstarted = known?.counts?.pending ?? 0;
   const price = pricesOf(awaiting);
-  return html`<section class="group" aria-label=${group.blog_id ?? "Without a blog"}>
+  return html`<section class="group n${Math.min(group.jobs.length, 3)}" aria-label=${group.blog_id ?? "Without a blog"}>
     <header class="group-head">
       <h2>${group.blog_id ? html`<a href=${to("blogs", group.blog_id)}>${group.blog_id}</a>` : "Without a blog"}</h2>
       <p class="edge mono">${group.batch_id && html`<a href=${to("batches", group.batch_id)}>${shortBatch(group.batch_id)}</a>`}
@@ -215,16 +215,15 @@ function Frame({ job, number, final, chosen, choose, isCurrent, setAt, open, don
   const name = `Draft ${number}: ${job.title ?? job.alt_text ?? job.job_id}`;
   return html`<article class="frame ${isOpen ? "awaiting" : ""} ${job.review?.state ?? job.status}" data-job=${job.job_id} aria-label=${name}
       tabindex=${isCurrent ? 0 : -1} onFocusIn=${() => setAt(job.job_id)}>
-    <div class="mat">${job.url
+    <div class="mat fitted">${job.url
       ? html`<button class="enlarge" aria-label="Enlarge" tabindex="-1" onClick=${() => open({ loupe: job.job_id })}>
           <${Picture} image=${image} src=${image.url} /></button>`
       : html`<${Tray} job=${job} />`}
-      <span class="number mono" aria-hidden="true">${String(number).padStart(2, "0")}</span>
     </div>
     <${Choices} job=${job} chosen=${chosen} choose=${choose} />
     <div class="caption">
       <p class="prompt" title=${job.title}>${job.title ?? job.alt_text}</p>
-      <p class="edge mono"><span>${job.provider}/${job.model}</span>${job.revision_of && html`<span>next round</span>`}
+      <p class="edge mono"><span class="number" aria-hidden="true">${String(number).padStart(2, "0")}</span><span>${job.provider}/${job.model}</span>${job.revision_of && html`<span>next round</span>`}
         ${job.warnings?.length > 0 && html`<span title=${job.warnings.join(" ")}>note</span>`}
         <a href=${to("jobs", job.job_id)}>Job<span class="visually-hidden"> ${number}</span></a></p>
       ${job.url && html`<dl class="prices"><div><dt>Draft</dt><dd>${job.cost ? amountOf(job) : "free"}</dd></div>
