@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import npm
 from tests.e2e.stack import Stack
 
 HERE = Path(__file__).parent
@@ -37,10 +37,10 @@ def stack(whole_stack: Stack) -> Stack:
 @pytest.fixture(scope="session")
 def compiled_flows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the compiled flows; compiling them is itself a check of their types."""
-    install_compiler()
+    npm.install(HERE)
     folder = tmp_path_factory.mktemp("flows")
     compiler = HERE / "node_modules" / "typescript" / "bin" / "tsc"
-    output_of("node", str(compiler), "--project", str(HERE), "--outDir", str(folder))
+    npm.output_of(HERE, "node", str(compiler), "--project", str(HERE), "--outDir", str(folder))
     shutil.copy(HERE / "package.json", folder)  # it says that these are modules
     return folder
 
@@ -50,34 +50,9 @@ def run_flow(stack: Stack, compiled_flows: Path) -> RunFlow:
     """Run a flow of `run.ts` against the stack; gives what it printed."""
 
     def run(flow: str) -> Any:
-        return json.loads(output_of("node", str(compiled_flows / "run.js"), flow, url=stack.url))
+        env = {**os.environ, "DARKROOM_URL": stack.url, "NO_PROXY": "127.0.0.1"}
+        return json.loads(
+            npm.output_of(HERE, "node", str(compiled_flows / "run.js"), flow, env=env)
+        )
 
     return run
-
-
-def install_compiler() -> None:
-    """Install what the lock names, unless that was done already."""
-    lock, installed = HERE / "package-lock.json", HERE / "node_modules" / ".package-lock.json"
-    if installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime:
-        return
-    output_of("npm", "ci", "--prefer-offline")
-
-
-def output_of(program: str, *arguments: str, url: str = "") -> str:
-    """What a program prints; a test that cannot run it fails, and says what is missing."""
-    if shutil.which(program) is None:
-        pytest.fail(f"`{program}` is not on PATH; the contract's tests need Node 20 or newer")
-    done = subprocess.run(
-        [program, *arguments],
-        cwd=HERE,
-        env={**os.environ, "DARKROOM_URL": url, "NO_PROXY": "127.0.0.1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    if done.returncode:
-        told = f"{done.stdout}\n{done.stderr}".strip()
-        hint = " (is npm's registry reachable?)" if program == "npm" else ""
-        pytest.fail(f"`{program} {' '.join(arguments)}` failed{hint}:\n{told}", pytrace=False)
-    return done.stdout

@@ -19,6 +19,9 @@ const SHAPES = {
   hero: "16:9", featured: "3:2", inline: "4:3", square: "1:1", portrait: "4:5", story: "9:16",
 };
 
+const PLAIN = Object.entries(SHAPES).map(([name, aspect_ratio]) => ({ name, about: "", aspect_ratio }));
+const UNKNOWN_HOUSE = { placements: PLAIN, styles: [], providers: [], models: [] };
+
 /** Placements and styles of the house, where the server has such; shapes under plain names else. */
 async function house(signal) {
   const listed = async (name) => {
@@ -33,8 +36,7 @@ async function house(signal) {
   const known = new Set(models.filter((model) => model.available).flatMap((model) => model.styles ?? []));
   return {
     hasPlacements: placements.length > 0,
-    placements: placements.length ? placements
-      : Object.entries(SHAPES).map(([name, aspect_ratio]) => ({ name, about: "", aspect_ratio })),
+    placements: placements.length ? placements : PLAIN,
     styles: [...styles, ...[...known].sort().filter((name) => !styles.some((style) => style.name === name)).map((name) => ({ name, about: "" }))],
     providers: providers.filter((provider) => provider.configured),
     models: models.filter((model) => model.available),
@@ -44,7 +46,7 @@ async function house(signal) {
 const blank = () => ({ key: newSeed(), prompt: "", placement: "" });
 
 export function New() {
-  const offered = useLoaded(house, []).value ?? { placements: [], styles: [], providers: [], models: [] };
+  const offered = useLoaded(house, []).value ?? UNKNOWN_HOUSE;
   const [images, setImages] = useState([blank()]);
   const [common, setCommon] = useState({
     blog_id: kept.get("blog") ?? "", placement: "hero", ratio: "", style: "", flow: "draft", quality: "high",
