@@ -99,7 +99,8 @@ export function CompareDialog({ draft, final, onClose }) {
     setAt(Math.round(Math.max(0, Math.min(1, (event.clientX - box.left) / box.width)) * 100));
     if (event.type === "pointerdown") stage.current.setPointerCapture(event.pointerId);
   };
-  useEffect(() => { stage.current.querySelector("input")?.focus(); }, []);
+  const slider = useRef();
+  useEffect(() => slider.current.focus(), []);
   const bound = final.consistency ?? final.result?.consistency;
   return html`<${Dialog} title="Draft and final" onClose=${onClose} className="full dark">
     <div class="compare" style=${{ "--at": `${at}%`, "--ratio": `${final.width} / ${final.height}`, "--shape": final.width / final.height }} ref=${stage} onPointerDown=${drag} onPointerMove=${drag}>
@@ -109,7 +110,7 @@ export function CompareDialog({ draft, final, onClose }) {
       <div class="divider" aria-hidden="true"><span><${Icon} name="compare" /></span></div>
     </div>
     <label class="compare-range"><span>Draft</span>
-      <input type="range" min="0" max="100" value=${at} aria-label="How much of the draft is shown"
+      <input ref=${slider} type="range" min="0" max="100" value=${at} aria-label="How much of the draft is shown"
         aria-valuetext=${`${at} % draft`} onInput=${(event) => setAt(Number(event.target.value))} />
       <span>Final</span></label>
     <p class="edge mono"><span>${draft.width} × ${draft.height}</span><span>${final.provider}/${final.model}${bound ? ` · bound by ${bound}` : ""}</span><span>${final.width} × ${final.height}</span></p>

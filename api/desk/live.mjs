@@ -5,7 +5,7 @@ import { may, session } from "./session.mjs";
 import { store } from "./store.mjs";
 
 const STREAMS = 3; // A browser opens six connections to a server, and images want some too.
-const IDLE_MS = 8_000;
+const IDLE_MS = 5_000;
 const BUSY_MS = 2_000;
 const PAGE = 200;
 const WORKING = ["queued", "processing"];

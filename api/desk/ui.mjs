@@ -71,17 +71,18 @@ export function useAction(action) {
 export function useLoaded(load, facts) {
   const [state, setState] = useState({ isLoading: true });
   const [round, setRound] = useState(0);
+  const of = JSON.stringify(facts);
   useEffect(() => {
     const controller = new AbortController();
-    setState((last) => ({ ...last, isLoading: true, error: undefined }));
+    setState((last) => ({ value: last.of === of ? last.value : undefined, of, isLoading: true }));
     load(controller.signal).then(
-      (value) => controller.signal.aborted || setState({ value, isLoading: false }),
+      (value) => controller.signal.aborted || setState({ value, of, isLoading: false }),
       (error) => controller.signal.aborted || setState((last) => ({ ...last, error, isLoading: false })),
     );
     return () => controller.abort();
-  }, [...facts, round]);
+  }, [of, round]);
   const again = useCallback(() => setRound((last) => last + 1), []);
-  return { ...state, again };
+  return { ...state, value: state.of === of ? state.value : undefined, again };
 }
 
 /** A page's frame while it loads, when it failed, and then. */
@@ -176,8 +177,12 @@ export function Dialog({ title, onClose, children, className = "", footer, onKey
   const heading = useId();
   useLayoutEffect(() => {
     const before = document.activeElement;
-    dialog.current.showModal();
-    return () => before?.isConnected && before.focus({ preventScroll: true });
+    const shown = dialog.current;
+    shown.showModal();
+    return () => {
+      shown.close(); // Before that, nothing outside can take the focus.
+      if (before?.isConnected) before.focus({ preventScroll: true });
+    };
   }, []);
   const onClick = (event) => event.target === dialog.current && onClose();
   return html`<dialog ref=${dialog} class=${className} aria-labelledby=${heading} onClick=${onClick}
@@ -236,8 +241,12 @@ export function Id({ id }) {
 
 /** A page's title, which takes the focus when the page is come to. */
 export function Title({ children, aside, lead }) {
+  const title = useRef();
+  useEffect(() => {
+    if (document.activeElement === document.body) title.current.focus({ preventScroll: true });
+  }, []);
   return html`<header class="page-head">
-    <div><h1 tabindex="-1">${children}</h1>${lead && html`<p class="lead">${lead}</p>`}</div>
+    <div><h1 tabindex="-1" ref=${title}>${children}</h1>${lead && html`<p class="lead">${lead}</p>`}</div>
     ${aside && html`<div class="page-aside">${aside}</div>`}
   </header>`;
 }

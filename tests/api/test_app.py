@@ -24,6 +24,7 @@ CAN_ANSWER: dict[tuple[str, str], set[int]] = {
     ("get", "/blogs/{blog_id}"): {200, 422, 503},
     ("get", "/jobs/{job_id}"): {200, 304, 404, 422, 503},
     ("get", "/jobs/{job_id}/events"): {200, 204, 404, 422, 503},
+    ("get", "/jobs/{job_id}/request"): {200, 404, 503},
     ("delete", "/jobs/{job_id}"): {202, 404, 409, 503},
     ("post", "/jobs/{job_id}/cancel"): {202, 404, 409, 422, 503},
     ("post", "/jobs/{job_id}/retry"): {202, 404, 409, 429, 500, 503, *REFUSED},
@@ -43,6 +44,7 @@ CAN_ANSWER: dict[tuple[str, str], set[int]] = {
     },
     ("post", "/webhooks/test"): {200, 409, 503, *REFUSED},
     ("get", "/costs"): {200, 422, 503},
+    ("get", "/caller"): {200},
     ("get", "/providers"): {200},
     ("get", "/models"): {200},
     ("get", "/files/{key}"): {200, 206, 304, 404, 416, 503},
@@ -54,7 +56,7 @@ OPEN = {"/files/{key}"}
 
 class TestProblems:
     async def test_an_unknown_route_is_not_found(self, door: Caller) -> None:
-        for path in ("/", "/api/v2/images/generate", f"{API}/nothing", f"{API}/jobs/a/b/c"):
+        for path in ("/api/v2/images/generate", f"{API}/nothing", f"{API}/jobs/a/b/c"):
             problem(await door.http.get(path), 404, "not_found")
 
     async def test_a_wrong_method_is_told_with_the_right_ones(self, door: Caller) -> None:

@@ -136,6 +136,7 @@ class TestTheStory:
             "src", (await darkroom.open.job(second))["result"]["images"][0]["url"]
         )
         await page.keyboard.press("a")
+        await expect(page.get_by_text("Approved. The final is being made")).to_be_visible()
         await darkroom.open.completed(f"{second}-final")
         await page.keyboard.press("Escape")
         await expect(loupe).to_have_count(0)
