@@ -12,6 +12,7 @@ from temporalio.api.operatorservice.v1 import (
 )
 from temporalio.client import Client, Interceptor, RetryConfig
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError
 
@@ -30,6 +31,7 @@ class SearchAttributesMissing(Exception):
 
 
 async def connect(
+    converter: DataConverter = pydantic_data_converter,
     *,
     lazy: bool = False,
     runtime: Runtime | None = None,
@@ -37,11 +39,12 @@ async def connect(
 ) -> Client:
     """A client of the engine that `TEMPORAL_*` names; with `lazy` no connection is made yet.
 
-    Workers of the client have its `interceptors` too, where they are for workers.
+    `converter` writes and reads payloads. Workers of the client have its `interceptors` too, where
+    they are for workers.
     """
     return await Client.connect(
         **temporal_client_config(),
-        data_converter=pydantic_data_converter,
+        data_converter=converter,
         lazy=lazy,
         runtime=runtime,
         interceptors=interceptors,

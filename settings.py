@@ -6,6 +6,7 @@ to the engine is not here: `temporalio.envconfig` reads `TEMPORAL_*`, see `tempo
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -23,6 +24,7 @@ from domain.webhooks import signing_secrets
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 ENV_FILE = ".env"
+_CIPHER_KEY_BYTES = 32
 _ORIGIN = re.compile(r"https?://[^/\s?#*]+")
 
 
@@ -88,9 +90,17 @@ class Settings(BaseSettings):
     on_unknown_outcome: Literal["retry", "fail"] = "retry"
     """What follows a paid call whose answer was never seen: one more try, or the job's end."""
 
+    encryption_key: SecretStr | None = None
+    """256 bits in base64, with which the engine's payloads are encrypted; in the clear without.
+
+    Several, with spaces or commas between, while it is rotated: the first encrypts, each decrypts.
+    """
+
     studio_concurrency: int = Field(default_factory=lambda: os.cpu_count() or 2, ge=1)
     worker_providers: str = ""
     """Names, comma separated: a worker serves only these providers' queues, and no workflows."""
+    heartbeat_seconds: float = Field(default=0.8, ge=0.1, le=3.0)
+    """How often a render tells the engine its progress and hears of a cancel."""
     drain_seconds: float = Field(default=30.0, ge=0)
     """How long a worker that was asked to stop lets running activities finish."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -105,6 +115,13 @@ class Settings(BaseSettings):
         if secret is not None:
             signing_secrets(secret.get_secret_value())
         return secret
+
+    @field_validator("encryption_key")
+    @classmethod
+    def _is_of_256_bits(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None:
+            _cipher_keys(key.get_secret_value())
+        return key
 
     @field_validator("api_keys", mode="before")
     @classmethod
@@ -155,6 +172,12 @@ class Settings(BaseSettings):
         return signing_secrets(secret.get_secret_value()) if secret is not None else ()
 
     @property
+    def encryption_keys(self) -> tuple[bytes, ...]:
+        """The keys in `encryption_key`, the one that encrypts first; empty where there is none."""
+        key = self.encryption_key
+        return _cipher_keys(key.get_secret_value()) if key is not None else ()
+
+    @property
     def webhook_hosts(self) -> frozenset[str]:
         """The names in `webhook_allow_hosts`."""
         return _listed(self.webhook_allow_hosts.lower())
@@ -191,6 +214,17 @@ _OUTSIDE_ENGINE = ("TEMPORAL_ADDRESS", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE
 def _origin(url: AnyHttpUrl) -> str:
     port = f":{url.port}" if url.port != {"http": 80, "https": 443}[url.scheme] else ""
     return f"{url.scheme}://{url.host}{port}"
+
+
+def _cipher_keys(text: str) -> tuple[bytes, ...]:
+    """Keys of 32 bytes, in base64; raises `ValueError`."""
+    try:
+        keys = tuple(base64.b64decode(key, validate=True) for key in text.replace(",", " ").split())
+    except ValueError:
+        keys = ()
+    if not keys or {len(key) for key in keys} != {_CIPHER_KEY_BYTES}:
+        raise ValueError("must be 32 bytes in base64, as `openssl rand -base64 32` gives")
+    return keys
 
 
 def _listed(names: str) -> frozenset[str]:

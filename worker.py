@@ -19,6 +19,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+import encryption
 import engine
 from activities.batch import BatchActivities
 from activities.budget import BudgetActivities
@@ -76,7 +77,6 @@ _SANDBOX = SandboxRestrictions.default.with_passthrough_modules(
 """The workflows stay inside; what they are made of is pure and need not be imported for each."""
 
 _STICKY_TIMEOUT = timedelta(seconds=1)
-_HEARTBEAT_THROTTLE = timedelta(seconds=0.8)
 _DEVELOPS_AT_ONCE_PER_CORE = 2
 _CALLS_AT_ONCE = 20
 _SAY_AGAIN_SECONDS = 30.0
@@ -152,7 +152,7 @@ def _story(
         max_cached_workflows=cached_workflows,
         max_concurrent_activities=_DEVELOPS_AT_ONCE_PER_CORE * (os.cpu_count() or 1),
         sticky_queue_schedule_to_start_timeout=_STICKY_TIMEOUT,
-        max_heartbeat_throttle_interval=_HEARTBEAT_THROTTLE,
+        max_heartbeat_throttle_interval=timedelta(seconds=settings.heartbeat_seconds),
         graceful_shutdown_timeout=timedelta(seconds=settings.drain_seconds),
     )
 
@@ -178,7 +178,7 @@ def _hands(
             activities=[renders.render],
             max_concurrent_activities=_calls_at_once(name, catalogue, settings),
             max_task_queue_activities_per_second=catalogue.providers[name].requests_per_second,
-            max_heartbeat_throttle_interval=_HEARTBEAT_THROTTLE,
+            max_heartbeat_throttle_interval=timedelta(seconds=settings.heartbeat_seconds),
             graceful_shutdown_timeout=timedelta(seconds=settings.drain_seconds),
         )
         for name in served
@@ -248,7 +248,8 @@ def _as_observed(settings: Settings, meters: Meters, tracing: Tracing | None) ->
     meters.registry.register(core)
     outside = [tracing.interceptor] if tracing else []
     interceptors = [*outside, ActivityWatch(meters)]
-    return partial(engine.connect, runtime=runtime, interceptors=interceptors)
+    converter = encryption.converter(settings.encryption_keys)
+    return partial(engine.connect, converter, runtime=runtime, interceptors=interceptors)
 
 
 async def _prepare(store: objects.ObjectStore) -> None:

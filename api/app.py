@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.telemetry import TelemetryConfig
 
+import encryption
 import engine
 from api import context, problems
 from api.answers import API
@@ -25,6 +26,7 @@ from api.routes import (
     batches,
     blogs,
     caller,
+    codec,
     costs,
     desk,
     files,
@@ -56,7 +58,7 @@ Errors are `application/problem+json` with a stable `code`."""
 
 _HEADERS_TAKEN = (
     *("Authorization", "X-API-Key", "Content-Type", "If-None-Match", "Range"),
-    *("Idempotency-Key", "Last-Event-ID", REQUEST_ID),
+    *("Idempotency-Key", "Last-Event-ID", REQUEST_ID, "X-Namespace"),
 )
 _UNTRACED = ("/health", "/metrics")
 _HEADERS_SHOWN = ("Content-Range", "ETag", "Location", "Retry-After", REQUEST_ID)
@@ -74,6 +76,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         outside = [tracing.interceptor] if tracing else []
         client = await engine.connect(
+            encryption.converter(settings.encryption_keys),
             lazy=True,
             runtime=quiet_runtime(settings.log_level),
             interceptors=[*outside, EngineWatch(meters)],
@@ -116,6 +119,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         caller,
     ):
         app.include_router(module.router, prefix=API)
+    app.include_router(codec.router)
     app.include_router(health.router)
     app.include_router(metrics.router)
     app.include_router(desk.router)

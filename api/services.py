@@ -55,7 +55,7 @@ class Services:
     """Everything behind the routes."""
 
     settings: Settings
-    namespace: str
+    client: Client
     store: ObjectStore
     reader: Reader
     listing: Listing
@@ -132,7 +132,7 @@ class Services:
         )
         return cls(
             settings=settings,
-            namespace=client.namespace,
+            client=client,
             store=store,
             reader=reader,
             listing=Listing(engine, reader, records),
@@ -158,7 +158,7 @@ class Services:
 
     def addresses(self, request: Request) -> Addresses:
         """Where this caller finds things: as configured, else by the address it came to."""
-        return Addresses.configured(self.settings, str(request.base_url), self.namespace)
+        return Addresses.configured(self.settings, str(request.base_url), self.client.namespace)
 
 
 # Asynchronous, or every request would take two turns through a thread pool.

@@ -161,8 +161,14 @@ def compose(home: Path, settings: Settings, code_root: Path) -> Plan:
     env["DARKROOM_INSECURE"] = str(settings.insecure).lower()
     bases: list[Child] = []
     if settings.expects_embedded_engine:
-        bases.append(embedded.engine(home, settings.temporal_port, settings.temporal_ui_port))
+        codec_url = f"{_browse_url(settings)}/api/v1/codec" if settings.encryption_keys else None
+        bases.append(
+            embedded.engine(home, settings.temporal_port, settings.temporal_ui_port, codec_url)
+        )
         env = {**_without(env, "TEMPORAL_"), **_engine_environment(settings)}
+        if codec_url:
+            pages = (settings.cors_origins, _temporal_ui_url(settings))
+            env["DARKROOM_CORS_ORIGINS"] = ",".join(filter(None, pages))
     if settings.expects_embedded_store:
         keys = embedded.store_keys(home)
         bases.append(embedded.store(home, settings.s3_port, settings.s3_bucket, keys))
@@ -175,7 +181,8 @@ def banner(plan: Plan) -> Text:
     """The addresses, something to try, and where things are."""
     url = _browse_url(plan.settings)
     lines = {
-        "Darkroom": f"{url}   API described at {url}/docs",
+        "desk": f"{url}   where drafts are reviewed",
+        "API": f"{url}/docs",
         "Temporal": _temporal_ui_url(plan.settings),
         "data": str(plan.home),
         "logs": str(plan.home / "logs"),
