@@ -3,7 +3,7 @@
 import { amount, day, wholeDay } from "./format.mjs";
 import { html, useState } from "./html.mjs";
 
-const WIDTH = 960, HEIGHT = 260, LEFT = 58, BOTTOM = 26, TOP = 10;
+const HEIGHT = 260, LEFT = 58, BOTTOM = 26, TOP = 10;
 const COLOURS = 7;
 
 export const colourOf = (index) => index % COLOURS;
@@ -13,13 +13,14 @@ export function Bars({ days, names, value, title }) {
   const totals = days.map((date) => names.reduce((sum, name) => sum + (value(date, name)?.amount_usd ?? 0), 0));
   const { top, step } = scale(Math.max(...totals));
   const y = (usd) => HEIGHT - BOTTOM - (usd / top) * (HEIGHT - BOTTOM - TOP);
-  const slot = (WIDTH - LEFT) / days.length;
-  const every = Math.ceil(days.length / 8);
+  const width = Math.max(320, Math.min(1400, innerWidth - 100)); // So that letters keep their size.
+  const slot = (width - LEFT) / days.length;
+  const every = Math.ceil(days.length / Math.max(3, width / 110));
   const lines = Array.from({ length: Math.round(top / step) + 1 }, (_, index) => index * step);
   const shown = at ?? null;
   return html`<div class="bars" onPointerLeave=${() => setAt(null)}>
-    <svg viewBox=${`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label=${`${title}: ${amount(totals.reduce((sum, each) => sum + each, 0))} in all; the table below has each day.`}>
-      ${lines.map((usd) => html`<g key=${usd}><line class="grid" x1=${LEFT} x2=${WIDTH} y1=${y(usd)} y2=${y(usd)} /><text class="axis" x=${LEFT - 8} y=${y(usd) + 4} text-anchor="end">${amount(Number(usd.toFixed(6)))}</text></g>`)}
+    <svg viewBox=${`0 0 ${width} ${HEIGHT}`} role="img" aria-label=${`${title}: ${amount(totals.reduce((sum, each) => sum + each, 0))} in all; the table below has each day.`}>
+      ${lines.map((usd) => html`<g key=${usd}><line class="grid" x1=${LEFT} x2=${width} y1=${y(usd)} y2=${y(usd)} /><text class="axis" x=${LEFT - 8} y=${y(usd) + 4} text-anchor="end">${amount(Number(usd.toFixed(6)))}</text></g>`)}
       ${days.map((date, index) => {
         const x = LEFT + index * slot;
         let under = 0;

@@ -101,7 +101,7 @@ export function CompareDialog({ draft, final, onClose }) {
   };
   const slider = useRef();
   useEffect(() => slider.current.focus(), []);
-  const bound = final.consistency ?? final.result?.consistency;
+  const bound = final.consistency;
   return html`<${Dialog} title="Draft and final" onClose=${onClose} className="full dark">
     <div class="compare" style=${{ "--at": `${at}%`, "--ratio": `${final.width} / ${final.height}`, "--shape": final.width / final.height }} ref=${stage} onPointerDown=${drag} onPointerMove=${drag}>
       <img src=${final.url} alt=${`Final: ${final.alt_text ?? ""}`} draggable=${false} />

@@ -28,6 +28,7 @@ function listed(answer) {
     ...job,
     provider: result.provider,
     model: result.model,
+    consistency: result.consistency,
     images: result.images,
     image_count: result.images.length,
     url: first.url,

@@ -113,7 +113,7 @@ export function Empty({ title, children }) {
 }
 
 export function Progress({ value, label, isSmall }) {
-  return html`<div class="progress ${isSmall ? "small" : ""}" role="progressbar" aria-label=${label}
+  return html`<div class="progress ${isSmall ? "thin" : ""}" role="progressbar" aria-label=${label}
     aria-valuemin="0" aria-valuemax="100" aria-valuenow=${value}>
     <div style=${{ width: `${value}%` }} /></div>`;
 }

@@ -130,7 +130,7 @@ export function New() {
         </fieldset>
       </div>
       <aside class="quote card" aria-label="What it costs">
-        <fieldset class="plain"><legend>First</legend>
+        <fieldset class="plain"><legend>What is made first</legend>
           <label class="check"><input type="radio" name="flow" value="draft" checked=${common.flow === "draft"} onChange=${set("flow")} /><span>Drafts, for review<small>Cheap and quick; finals of those you approve.</small></span></label>
           <label class="check"><input type="radio" name="flow" value="final" checked=${common.flow === "final"} onChange=${set("flow")} /><span>Finals at once<small>Nobody is asked.</small></span></label></fieldset>
         <${Field} label="Quality of the finals" hint=${common.flow === "draft" && images.length < 2 ? "Of a single draft it is chosen at approval" : undefined}>${(field) => html`<select ...${field} value=${common.quality} disabled=${common.flow === "draft" && images.length < 2} onChange=${set("quality")}>${FINALS.map((each) => html`<option key=${each}>${each}</option>`)}</select>`}<//>
