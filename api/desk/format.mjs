@@ -52,9 +52,3 @@ export const daysBefore = (days) => new Date(Date.now() - days * DAY_MS).toISOSt
 export function bytes(size) {
   return size < 1e6 ? `${Math.round(size / 1000)} kB` : `${(size / 1e6).toFixed(1)} MB`;
 }
-
-/** The end of an id, which tells it apart from others at a glance. */
-export function shortId(id) {
-  const [, head, tail] = /^([a-z]+_[0-9a-f]{6})[0-9a-f]*(.*)$/i.exec(id) ?? [null, id, ""];
-  return `${head}${tail}`;
-}

@@ -122,7 +122,7 @@ async def page(chromium: Browser) -> AsyncIterator[Page]:
     page = await context.new_page()
     wrong: list[str] = []
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else 0)
+    page.on("console", lambda told: wrong.extend([told.text] if told.type == "error" else []))
     yield page
     await context.close()
     assert [line for line in wrong if not _UNREACHED.search(line)] == []
