@@ -11,14 +11,22 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from dotenv import load_dotenv
-from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AnyHttpUrl,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 
 from domain.keys import ApiKey
+from domain.provenance import SigningAlgorithm, SigningPlan
 from domain.webhooks import signing_secrets
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -75,6 +83,8 @@ class Settings(BaseSettings):
     batch_concurrency: int = Field(default=20, ge=1, le=500)
     max_body_bytes: int = Field(default=24 * 1024 * 1024, ge=1024)
     poll_interval_seconds: float = Field(default=0.5, gt=0, le=10)
+    patience_seconds: float = Field(default=2.0, gt=0, le=60)
+    """How long the API waits for the engine to accept a job; a part of it for all else."""
     keep_alive_seconds: float = Field(default=15.0, gt=0, le=300)
     """Between the comments that keep a silent stream of events open through proxies."""
 
@@ -86,9 +96,22 @@ class Settings(BaseSettings):
     webhook_allow_hosts: str = ""
     """Host names, comma separated, that webhooks may reach at private addresses."""
     reference_allow_hosts: str = ""
-    """Host names, comma separated, that reference images may come from at private addresses."""
+    """As these, but where references, sources and masks may come from."""
     on_unknown_outcome: Literal["retry", "fail"] = "retry"
     """What follows a paid call whose answer was never seen: one more try, or the job's end."""
+
+    c2pa_certificate: Path | None = None
+    """PEM: the certificate that finals are signed with, then what it was issued by."""
+    c2pa_private_key: Path | None = None
+    """PEM: its key."""
+    c2pa_algorithm: SigningAlgorithm | None = None
+    """The one that suits the key, unless it is said."""
+    c2pa_timestamp_url: AnyHttpUrl | None = None
+    """A timestamp authority (RFC 3161) that each signature asks."""
+    c2pa_comment: bool = False
+    """Put the editor's comment into the file too."""
+    c2pa_trust_anchors: Path | None = None
+    """PEM: the certificates that count as trusted where marks are read back."""
 
     encryption_key: SecretStr | None = None
     """256 bits in base64, with which the engine's payloads are encrypted; in the clear without.
@@ -143,6 +166,25 @@ class Settings(BaseSettings):
             if not _ORIGIN.fullmatch(origin):
                 raise ValueError(f"'{origin}' is no origin: https://pictures.example, without a /")
         return origins
+
+    @model_validator(mode="after")
+    def _certificate_and_key(self) -> Self:
+        if (self.c2pa_certificate is None) != (self.c2pa_private_key is None):
+            raise ValueError("DARKROOM_C2PA_CERTIFICATE and DARKROOM_C2PA_PRIVATE_KEY go together")
+        return self
+
+    @property
+    def signing(self) -> SigningPlan | None:
+        """How finals are to be signed; None where there is no certificate."""
+        if self.c2pa_certificate is None or self.c2pa_private_key is None:
+            return None
+        return SigningPlan(
+            certificate=self.c2pa_certificate.expanduser(),
+            private_key=self.c2pa_private_key.expanduser(),
+            algorithm=self.c2pa_algorithm,
+            timestamp_url=str(self.c2pa_timestamp_url) if self.c2pa_timestamp_url else None,
+            tells_comment=self.c2pa_comment,
+        )
 
     @property
     def keys_path(self) -> Path:

@@ -39,6 +39,8 @@ from observing.meters import Meters
 from observing.tracing import Tracing, start_tracing
 from pipeline.delivering import DELIVERIES_AT_ONCE, WebhookSender
 from pipeline.developing import Developer
+from pipeline.house import load_house
+from pipeline.marking import CredentialsError, Marker, load_mark_reader, load_sealer
 from pipeline.paying import Cashier, Told, nobody
 from pipeline.planning import Planner
 from pipeline.references import References
@@ -96,7 +98,7 @@ def build_workers(
 
     Where the settings name providers, only one for each of those. With no cached workflows every
     step is a replay, as tests want it. `told` hears of every paid call. Raises `CatalogueError`,
-    `SettingsError`.
+    `CredentialsError`, `SettingsError`.
     """
     served = _served(settings, roster)
     hands = _hands(client, settings, store, catalogue, roster, served, told)
@@ -130,8 +132,14 @@ def _story(
         roster.problems,
         stand_in=settings.stand_in,
         review_seconds=settings.review_seconds,
+        house=load_house(settings.config, catalogue),
     )
-    develops = DevelopActivities(Developer(store, archive, planner), archive)
+    marker = Marker(
+        load_mark_reader(settings.c2pa_trust_anchors),
+        load_sealer(settings.signing, VERSION),
+        VERSION,
+    )
+    develops = DevelopActivities(Developer(store, archive, planner, marker), archive)
     batches = BatchActivities(client, archive)
     plans = PlanActivities(planner)
     return Worker(
@@ -295,7 +303,12 @@ def main() -> int:
         settings = load_settings()
         logs.install(settings.log_level, settings.log_format, logs.secrets_in(os.environ))
         asyncio.run(run(settings))
-    except (SettingsError, CatalogueError, engine.SearchAttributesMissing) as error:
+    except (
+        SettingsError,
+        CatalogueError,
+        CredentialsError,
+        engine.SearchAttributesMissing,
+    ) as error:
         sys.stderr.write(f"darkroom worker: {error}\n")
         return 2
     return 0

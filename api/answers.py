@@ -15,11 +15,13 @@ from api.schemas import (
     ErrorAnswer,
     FinalAnswer,
     ImageAnswer,
+    ImageGenerationJobResponse,
     ImageJobStatusResponse,
     LinksAnswer,
-    RequestAnswer,
+    ProvenanceAnswer,
     ResultAnswer,
     ReviewAnswer,
+    UpstreamAnswer,
     VariantAnswer,
 )
 from api.snapshots import BatchSnapshot, JobSnapshot
@@ -30,21 +32,20 @@ from domain.jobs import (
     Attempt,
     CostBasis,
     ImageAsset,
-    ImageSpec,
     JobCard,
     JobError,
-    JobRequest,
     JobResult,
     JobState,
+    JobStatus,
 )
+from domain.provenance import Provenance
+from domain.renders import total_usd
 from domain.reviews import FinalOffer, Review
 from imaging.provenance import NEWS_CODES
 from settings import Settings
 from storage.keys import ASSETS
 
 API = "/api/v1/images"
-
-_ASKED = set(RequestAnswer.model_fields) & set(ImageSpec.model_fields)
 
 
 @dataclass(frozen=True)
@@ -86,18 +87,25 @@ class Addresses:
             self=here,
             events=f"{here}/events",
             temporal_ui=self.workflow(batch_id),
+            rounds=None,
+            source=None,
             approve=f"{here}/approve",
             reject=f"{here}/reject",
         )
 
-    def job_links(self, job_id: str, state: JobState | None = None) -> LinksAnswer:
+    def job_links(
+        self, job_id: str, state: JobState | None = None, source_job_id: str | None = None
+    ) -> LinksAnswer:
         """What can be done with a job now."""
-        here = f"{self.api}{API}/jobs/{job_id}"
+        jobs = f"{self.api}{API}/jobs"
+        here = f"{jobs}/{job_id}"
         may_decide = state is not None and state.awaits_review
         return LinksAnswer(
             self=here,
             events=f"{here}/events",
             temporal_ui=self.workflow(job_id),
+            rounds=f"{here}/rounds",
+            source=f"{jobs}/{source_job_id}" if source_job_id else None,
             approve=f"{here}/approve" if may_decide else None,
             reject=f"{here}/reject" if may_decide else None,
         )
@@ -122,6 +130,8 @@ def job_answer(
         is_draft=card.is_draft,
         title=card.title,
         final_job_id=state.final_job_id,
+        operation=card.operation,
+        source_job_id=card.source_job_id,
         batch_id=card.batch_id,
         blog_id=card.blog_id,
         blog_job_id=card.blog_job_id,
@@ -139,28 +149,14 @@ def job_answer(
         error=_error(state.error) if state.error else None,
         cancellation=Cancellation.TOO_LATE if state.cancel_too_late else None,
         cost=cost_answer(state),
-        links=at.job_links(snapshot.job_id, state),
-    )
-
-
-def request_answer(job_id: str, request: JobRequest) -> RequestAnswer:
-    """What a job was asked for."""
-    first, *fallbacks = request.targets
-    return RequestAnswer(
-        job_id=job_id,
-        **request.spec.model_dump(include=_ASKED),
-        width=first.width_px or request.spec.width_px,
-        height=first.height_px or request.spec.height_px,
-        provider=first.provider,
-        model=first.model,
-        fallback_providers=[target.provider for target in fallbacks],
-        alt_text=request.alt_text,
+        links=at.job_links(snapshot.job_id, state, card.source_job_id),
     )
 
 
 def result_answer(job_id: str, result: JobResult, at: Addresses) -> ResultAnswer:
     """The result, every key as an address."""
     return ResultAnswer(
+        success=True,
         images=[
             _image(job_id, index, image, result, at) for index, image in enumerate(result.images)
         ],
@@ -169,6 +165,8 @@ def result_answer(job_id: str, result: JobResult, at: Addresses) -> ResultAnswer
         model=result.model,
         cost=result.cost_usd or 0.0,
         consistency=result.consistency,
+        prompt=result.prompt,
+        full_prompt=result.full_prompt,
     )
 
 
@@ -186,7 +184,7 @@ def batch_answer(snapshot: BatchSnapshot, at: Addresses) -> BatchStatusAnswer:
         total_images=request.total_images,
         counts=dict(Counter(item.status for item in state.items)),
         review_counts=dict(Counter(item.review for item in state.items if item.review)),
-        cost=_cost(None if None in costs else sum(cost for cost in costs if cost is not None)),
+        cost=cost_sum_answer(total_usd(costs)),
         cancelled=state.cancelled,
         blog_id=request.blog_id,
         blog_job_id=request.blog_job_id,
@@ -209,6 +207,18 @@ def accepted_message(card: JobCard) -> str:
     """What a caller is told whose job is accepted, with all that they should know of it."""
     accepted = stand_in_message(card.stand_in_for) or "The job is accepted."
     return " ".join([accepted, *(card.warnings or [])])
+
+
+def accepted_answer(job_id: str, card: JobCard, seconds: int) -> ImageGenerationJobResponse:
+    """The answer to who submits a job."""
+    return ImageGenerationJobResponse(
+        job_id=job_id,
+        status=JobStatus.QUEUED,
+        message=accepted_message(card),
+        estimated_completion_time=seconds,
+        is_draft=card.is_draft,
+        warnings=card.warnings,
+    )
 
 
 def final_answer(offer: FinalOffer) -> FinalAnswer:
@@ -251,6 +261,7 @@ def _image(
         )
         for variant in image.variants
     ]
+    source_type = f"{NEWS_CODES}{image.digital_source_type}"
     return ImageAnswer(
         url=url,
         width=main.width_px,
@@ -266,7 +277,17 @@ def _image(
         dominant_color=image.dominant_color,
         variants=variants,
         srcset=", ".join(f"{v.url} {v.width}w" for v in variants if v.format == "webp"),
-        digital_source_type=f"{NEWS_CODES}{image.digital_source_type}",
+        digital_source_type=source_type,
+        provenance=_provenance(source_type, image.provenance or Provenance()),
+    )
+
+
+def _provenance(source_type: str, kept: Provenance) -> ProvenanceAnswer:
+    upstream = kept.upstream
+    return ProvenanceAnswer(
+        digital_source_type=source_type,
+        signed=kept.signed,
+        upstream=UpstreamAnswer(**upstream.model_dump()) if upstream else None,
     )
 
 
@@ -301,6 +322,7 @@ def review_answer(review: Review) -> ReviewAnswer:
         decided_at=review.decided_at,
         expires_at=review.expires_at,
         problem=review.problem,
+        image_index=review.image_index,
         final=final_answer(review.final) if review.final else None,
     )
 
@@ -319,6 +341,11 @@ def image_cost_answer(result: JobResult) -> CostAnswer:
     if result.cost_usd is None:
         return _cost(None)
     return _cost(round(result.cost_usd / len(result.images), 6), result.cost_basis)
+
+
+def cost_sum_answer(amount_usd: float | None) -> CostAnswer:
+    """What several jobs cost together."""
+    return _cost(amount_usd)
 
 
 def _cost(

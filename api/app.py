@@ -29,11 +29,13 @@ from api.routes import (
     codec,
     costs,
     desk,
+    edits,
     files,
     health,
     images,
     jobs,
     metrics,
+    provenance,
     providers,
     quote,
     streams,
@@ -59,6 +61,10 @@ Errors are `application/problem+json` with a stable `code`."""
 _HEADERS_TAKEN = (
     *("Authorization", "X-API-Key", "Content-Type", "If-None-Match", "Range"),
     *("Idempotency-Key", "Last-Event-ID", REQUEST_ID, "X-Namespace"),
+)
+_ROUTES = (
+    *(images, edits, quote, jobs, batches, blogs),
+    *(streams, costs, providers, files, provenance, webhooks, caller),
 )
 _UNTRACED = ("/health", "/metrics")
 _HEADERS_SHOWN = ("Content-Range", "ETag", "Location", "Retry-After", REQUEST_ID)
@@ -101,23 +107,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         summary="Durable image generation with editorial approval",
         description=_DESCRIPTION,
         lifespan=lifespan,
+        # A redirect would be an answer that no route declares, to an address that the caller chose.
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
         telemetry=_telemetry(is_traced=tracing is not None),
     )
     problems.install(app)
     _stand_before(app, settings, meters)
-    for module in (
-        images,
-        quote,
-        jobs,
-        batches,
-        blogs,
-        streams,
-        costs,
-        providers,
-        files,
-        webhooks,
-        caller,
-    ):
+    for module in _ROUTES:
         app.include_router(module.router, prefix=API)
     app.include_router(codec.router)
     app.include_router(health.router)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from api import context
-from api.asked import Asked
 from api.auth import Caller
 from api.budgets import BudgetDesk
 from api.claims import Claims
@@ -11,12 +10,13 @@ from api.engine_room import EngineRoom
 from api.estimates import Estimates
 from api.once import Repeatable, promised
 from api.reading import Reader
-from domain.errors import NotRetryable
-from domain.ids import retry_id
+from domain.errors import JobNotFound, NotRetryable, StorageUnavailable
+from domain.ids import batch_item, predecessor, retry_id
 from domain.jobs import JobCard, JobRequest, JobStatus
 from domain.once import Once
 from pipeline.planning import Planner
 from pipeline.subscribing import Subscriptions
+from storage.archive import Archive
 
 
 class Retries:
@@ -26,7 +26,7 @@ class Retries:
         self,
         engine: EngineRoom,
         reader: Reader,
-        asked: Asked,
+        archive: Archive,
         planner: Planner,
         estimates: Estimates,
         budgets: BudgetDesk,
@@ -35,7 +35,7 @@ class Retries:
     ) -> None:
         self._engine = engine
         self._reader = reader
-        self._asked = asked
+        self._archive = archive
         self._planner = planner
         self._estimates = estimates
         self._budgets = budgets
@@ -63,10 +63,30 @@ class Retries:
 
     async def _request(self, job_id: str, caller: Caller) -> JobRequest:
         """What the job is tried again with, checked as a new request is."""
-        request = self._planner.retry(await self._asked.of(job_id, caller.tenant), job_id)
+        request = self._planner.retry(await self._failed_request(job_id, caller), job_id)
         if request.webhook_url is not None:
             self._subscriptions.check(request.tenant, request.webhook_url, "webhook_url")
         await self._budgets.admit([request])
         request = self._subscriptions.attached(request, context.base_url.get())
         seconds = self._estimates.whole_seconds(request.recipe, request.targets[0].expected_seconds)
         return request.model_copy(update={"once": Once(promised_seconds=seconds)})
+
+    async def _failed_request(self, job_id: str, caller: Caller) -> JobRequest:
+        """By its record; by the engine where it has none; by its batch where it never started."""
+        try:
+            record = await self._archive.read_job(job_id)
+        except StorageUnavailable:
+            record = None
+        if record is not None:
+            return record.request
+        request = await self._engine.request_of(job_id)
+        return request or await self._unstarted_request(job_id, caller)
+
+    async def _unstarted_request(self, job_id: str, caller: Caller) -> JobRequest:
+        place = batch_item(job_id)
+        if place is not None and predecessor(job_id) is None:
+            batch = await self._reader.batch(place[0], caller.tenant)
+            requests = await self._archive.read_manifest(place[0], batch.request.manifest)
+            if requests is not None:
+                return requests[place[1]]
+        raise JobNotFound(f"What the job '{job_id}' was to make is not kept any more.")

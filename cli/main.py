@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from cli.keys import keys
+from cli.provenance import provenance
 from cli.up import up
 from version import VERSION
 
@@ -17,6 +18,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.command()(up)
+app.command()(provenance)
 app.add_typer(keys, name="keys")
 
 

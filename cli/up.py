@@ -23,12 +23,15 @@ from cli.home import ChildrenLock, claimed, prepare_home, writing_to
 from cli.preflight import check_exposure, check_ports
 from cli.supervisor import Child, NotReadyError, ReadyCheck, Supervisor
 from domain.keys import ApiKey
+from pipeline.house import load_house
+from pipeline.marking import load_mark_reader, load_sealer
 from pipeline.planning import STAND_IN
 from pipeline.spending import load_budgets
 from pipeline.subscribing import load_subscriptions
 from providers.catalogue import load_catalogue
 from providers.registry import what_lacks
 from settings import Settings, load_settings
+from version import VERSION
 
 CODE_ROOT = Path(__file__).resolve().parent.parent
 
@@ -150,10 +153,14 @@ def _signals(supervisor: Supervisor, say: Say) -> Iterator[asyncio.Event]:
 def compose(home: Path, settings: Settings, code_root: Path) -> Plan:
     """Everything that `up` runs with these settings.
 
-    Raises `CommandError` on a missing program, `CatalogueError` on a wrong `darkroom.toml`.
+    Raises `CommandError` on a missing program, `CatalogueError` on a wrong `darkroom.toml`,
+    `CredentialsError` on a certificate that cannot sign.
     """
     # What is wrong in these is said before anything starts.
     load_budgets(settings.config)
+    load_mark_reader(settings.c2pa_trust_anchors)
+    load_sealer(settings.signing, VERSION)
+    load_house(settings.config, load_catalogue(settings.config))
     load_subscriptions(
         settings.config, os.environ, settings.webhook_secrets, settings.webhook_hosts
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from PIL import Image
 from thumbhash import rgba_to_thumb_hash
@@ -50,16 +51,23 @@ class Developed:
     """Base64, see https://evanw.github.io/thumbhash/."""
     dominant_color: str
     """`#rrggbb`."""
-    digital_source_type: str
 
 
-def develop_original(data: bytes) -> Developed:
+def as_it_is(data: bytes, image_format: str) -> bytes:
+    """The file itself: the seal of what is not signed."""
+    return data
+
+
+def develop_original(
+    data: bytes, packet: bytes | None = None, seal: Callable[[bytes, str], bytes] = as_it_is
+) -> Developed:
     """Encode an original for the web, every encoding marked as AI-made; blocks.
 
-    Raises `InvalidOutput` when the bytes are no usable picture.
+    `packet` is the XMP of each, `seal` the last that is done to it, with its format. Raises
+    `InvalidOutput` when the bytes are no usable picture, and what `seal` raises.
     """
     decoded = decode(data)
-    packet = xmp_packet(TRAINED_ALGORITHMIC_MEDIA)
+    packet = packet or xmp_packet(TRAINED_ALGORITHMIC_MEDIA)
     small = decoded.image.copy()
     small.thumbnail((_THUMBHASH_SIDE_PX, _THUMBHASH_SIDE_PX), Image.Resampling.BOX)
     webp = _encode(decoded.image, "webp", packet)
@@ -68,10 +76,9 @@ def develop_original(data: bytes) -> Developed:
         own = data if decoded.is_plain else None
         encodings.insert(0, _in_own_format(decoded.image, decoded.format, own, packet))
     return Developed(
-        encodings=encodings,
+        encodings=[replace(made, data=seal(made.data, made.format)) for made in encodings],
         thumbhash=_thumbhash(small),
         dominant_color=_dominant_color(small),
-        digital_source_type=TRAINED_ALGORITHMIC_MEDIA,
     )
 
 

@@ -18,6 +18,7 @@ from domain.jobs import (
 from domain.renders import DevelopOrder, Original
 from domain.reviews import FinalOffer
 from imaging.develop import CONTENT_TYPES, develop_original
+from pipeline.marking import Marker
 from pipeline.planning import Planner
 from storage.archive import Archive
 from storage.keys import asset_prefix
@@ -29,15 +30,19 @@ _ALT_TEXT_CHARACTERS = 250
 class Developer:
     """Makes an order's assets; stores them before the record that names them."""
 
-    def __init__(self, store: ObjectStore, archive: Archive, planner: Planner) -> None:
+    def __init__(
+        self, store: ObjectStore, archive: Archive, planner: Planner, marker: Marker | None = None
+    ) -> None:
         self._store = store
         self._archive = archive
         self._planner = planner
+        self._marker = marker or Marker()
 
     async def develop(self, order: DevelopOrder) -> Developed:
         """The job's result once its assets and its record are stored.
 
-        Raises `InvalidOutput`, `StorageUnavailable`. Running it again gives the same objects.
+        Raises `InvalidOutput`, `SigningFailed`, `StorageUnavailable`. Running it again gives the
+        same objects, but for signatures.
         """
         prefix = asset_prefix(order.job_id, order.request.asset_token)
         images = await asyncio.gather(
@@ -57,6 +62,8 @@ class Developer:
                 cost_usd=rendered.cost_usd,
                 cost_basis=rendered.cost_basis,
                 consistency=order.request.consistency,
+                prompt=order.request.spec.words.prompt,
+                full_prompt=order.request.spec.prompt if order.request.spec.asked else None,
             ),
             completed_at=datetime.now(UTC),
             final=self._offer(order),
@@ -81,7 +88,8 @@ class Developer:
         self, order: DevelopOrder, prefix: str, index: int, original: Original
     ) -> ImageAsset:
         data = await self._store.get(original.key)
-        developed = await asyncio.to_thread(develop_original, data)
+        marking = await asyncio.to_thread(self._marker.marking, order, index, data)
+        developed = await asyncio.to_thread(develop_original, data, marking.packet, marking.seal)
         variants = [
             Variant(
                 name=f"{index}.{encoding.extension}",
@@ -107,7 +115,8 @@ class Developer:
             alt_text=order.request.alt_text or alt_text_of(order.request.spec),
             thumbhash=developed.thumbhash,
             dominant_color=developed.dominant_color,
-            digital_source_type=developed.digital_source_type,
+            digital_source_type=marking.digital_source_type,
+            provenance=marking.provenance,
         )
 
 
@@ -121,8 +130,16 @@ def state_after(order: DevelopOrder, developed: Developed) -> JobState:
 
 
 def alt_text_of(spec: ImageSpec) -> str:
-    """The prompt as an image description, cut at a word."""
-    words = " ".join(spec.prompt.split())
+    """What the image shows, in the caller's words, cut at a word."""
+    words = " ".join(_described(spec).split())
     if len(words) <= _ALT_TEXT_CHARACTERS:
         return words
     return words[:_ALT_TEXT_CHARACTERS].rsplit(" ", 1)[0] + "…"
+
+
+def _described(spec: ImageSpec) -> str:
+    """What an edit says names only what changes."""
+    said, source = spec.words.prompt, spec.source
+    if source is None or spec.prompt == source.prompt:
+        return said
+    return "; ".join(filter(None, (source.prompt, said))) or "A picture"

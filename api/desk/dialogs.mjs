@@ -33,8 +33,16 @@ export function RejectDialog({ job, onClose, onDone }) {
   <//>`;
 }
 
+/** What a job was to make. */
+async function parameters(jobId, signal) {
+  const { jobs } = await call(`jobs/${jobId}/rounds`, { signal });
+  const found = jobs.find((job) => job.job_id === jobId)?.parameters;
+  if (!found) throw new Error("What this draft was asked for cannot be told now.");
+  return found;
+}
+
 export function ReviseDialog({ job, onClose, onDone }) {
-  const asked = useLoaded((signal) => call(`jobs/${job.job_id}/request`, { signal }), [job.job_id]);
+  const asked = useLoaded((signal) => parameters(job.job_id, signal), [job.job_id]);
   return html`<${Dialog} title="Ask for changes" onClose=${onClose} className="wide">
     ${asked.value ? html`<${ReviseForm} job=${job} asked=${asked.value} onClose=${onClose} onDone=${onDone} />`
       : asked.error ? html`<${Failed} error=${asked.error} again=${asked.again} />` : html`<${Skeleton} rows="2" />`}

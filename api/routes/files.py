@@ -13,7 +13,7 @@ from api.problems import answer, declare
 from api.services import Served
 from domain.errors import FileNotFound, RangeNotSatisfiable, StorageUnavailable
 from imaging.develop import CONTENT_TYPES
-from storage.keys import ASSETS
+from storage.keys import asset_key
 from storage.objects import InvalidRange, ObjectMissing
 
 router = APIRouter(prefix="/files", tags=["files"])
@@ -21,6 +21,7 @@ router = APIRouter(prefix="/files", tags=["files"])
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _FOR_EVER = "public, max-age=31536000, immutable"
 _SHOWN = frozenset(CONTENT_TYPES.values())
+_CONTENT = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in sorted(_SHOWN)}
 
 
 @router.head("/{key:path}", include_in_schema=False)
@@ -28,8 +29,8 @@ _SHOWN = frozenset(CONTENT_TYPES.values())
     "/{key:path}",
     response_class=Response,
     responses={
-        200: {"content": {kind: {} for kind in sorted(_SHOWN)}, "description": "The image"},
-        206: {"description": "A part of it"},
+        200: {"content": _CONTENT, "description": "The image"},
+        206: {"content": _CONTENT, "description": "A part of it"},
         304: {"description": "As the caller has it"},
         **declare(FileNotFound, RangeNotSatisfiable, StorageUnavailable),
     },
@@ -42,16 +43,17 @@ async def file(
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """One stored file; its key is unguessable and its bytes never change."""
-    if any(part in ("", ".", "..") for part in key.split("/")):
+    stored = asset_key(key)
+    if stored is None:
         raise FileNotFound("There is no such file.")
     asked = range_ if range_ is not None and _is_one_range(range_) else None
     try:
-        found = await to.store.open(f"{ASSETS}{key}", asked)
+        found = await to.store.open(stored, asked)
     except ObjectMissing:
         raise FileNotFound("There is no such file.") from None
     except InvalidRange:
         refused = answer(RangeNotSatisfiable("The range lies outside the file."))
-        refused.headers["Content-Range"] = f"bytes */{await to.store.size(f'{ASSETS}{key}')}"
+        refused.headers["Content-Range"] = f"bytes */{await to.store.size(stored)}"
         return refused
     headers = {
         "ETag": found.etag,

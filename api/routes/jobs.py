@@ -7,10 +7,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Query, Request, Response
 
-from api.answers import accepted_message, job_answer, request_answer
+from api.answers import accepted_message, job_answer
 from api.auth import Generating, Reading, Reviewing
 from api.once import REPEATS, OnlyOnce
-from api.pages import JobQuery, JobsAnswer
+from api.pages import JobQuery, JobsAnswer, RoundsAnswer
 from api.polling import POLLED, IfNoneMatch, Wait, polled, version_in
 from api.problems import declare
 from api.routes.images import REFUSALS
@@ -20,7 +20,6 @@ from api.schemas import (
     ImageJobStatusResponse,
     RejectBody,
     RejectionAnswer,
-    RequestAnswer,
     RetryAnswer,
 )
 from api.services import At, Served
@@ -77,14 +76,13 @@ async def job_status(
 
 
 @router.get(
-    "/{job_id}/request",
-    response_model=RequestAnswer,
+    "/{job_id}/rounds",
+    response_model=RoundsAnswer,
     responses=declare(JobNotFound, EngineAway, StorageUnavailable),
 )
-async def job_request(job_id: str, caller: Reading, to: Served) -> RequestAnswer:
-    """What a job was asked for: its whole prompt, seed and size."""
-    await to.reader.job(job_id, caller.tenant)
-    return request_answer(job_id, await to.asked.of(job_id, caller.tenant))
+async def job_rounds(job_id: str, caller: Reading, to: Served, at: At) -> RoundsAnswer:
+    """Every round and final of the image that a job is part of, from any of its jobs."""
+    return await to.rounds.of(job_id, caller, at)
 
 
 @router.post(

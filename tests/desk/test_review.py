@@ -65,12 +65,11 @@ class TestTheStory:
         await expect(titled(page, second)).to_contain_text("next round")
         await expect(frame(page, job_id)).to_contain_text("Rejected")
         decided = await darkroom.open.job(job_id)
-        asked, revised = [
-            (await darkroom.open.get(f"/jobs/{each}/request")).json()
-            for each in (job_id, decided["revision_job_id"])
-        ]
-        assert revised["prompt"] == second
-        assert revised["seed"] == asked["seed"]
+        rounds = (await darkroom.open.get(f"/jobs/{job_id}/rounds")).json()["jobs"]
+        revised = rounds[1]
+        assert revised["job_id"] == decided["revision_job_id"]
+        assert revised["parameters"]["prompt"] == second
+        assert revised["changed"] == ["prompt"]
 
     async def test_rejecting_is_asked_about_and_told_why(
         self, darkroom: Darkroom, page: Page, unique: Unique

@@ -38,7 +38,8 @@ export function Job({ id }) {
 }
 
 function Told({ job, again }) {
-  const asked = useLoaded((signal) => call(`jobs/${job.job_id}/request`, { signal }), [job.job_id]);
+  const rounds = useLoaded((signal) => call(`jobs/${job.job_id}/rounds`, { signal }), [job.job_id, job.status, job.review?.state]);
+  const asked = rounds.value?.jobs.find((each) => each.job_id === job.job_id)?.parameters;
   const [dialog, setDialog] = useState(null);
   const [isRetrying, tryAgain] = useAction(async () => go("jobs", await retry(job)));
   const isOver = ["completed", "failed"].includes(job.status);
@@ -60,14 +61,15 @@ function Told({ job, again }) {
               : html`<div class="tray"><p>${stateName(job.status === "processing" ? job.current_stage : job.status)}
                   ${job.estimated_time_remaining > 0 && html`<span class="mono"> about ${seconds(job.estimated_time_remaining)}</span>`}</p>
                   <${Progress} value=${job.progress_percentage} label="This job" /></div>`}</div>`}
-        ${asked.value && html`<p class="asked">${asked.value.prompt}</p>`}
+        ${asked && html`<p class="asked">${asked.prompt}</p>${asked.full_prompt && html`<details><summary>As it was sent</summary><p class="asked">${asked.full_prompt}</p></details>`}`}
+        ${rounds.value?.jobs.length > 1 && html`<${Rounds} told=${rounds.value} current=${job.job_id} />`}
       </section>
       <div class="stack">
         ${job.error && html`<div class="notice bad"><${Icon} name="warning" /><div><strong class="mono">${job.error.code}</strong><p>${job.error.message}</p>
           <p class="hint">${job.error.retryable ? "Trying again may help." : "Trying the same again will not help."} Billed: ${job.error.billed}.</p></div></div>`}
         ${[...(job.warnings ?? []), job.message].filter(Boolean).map((warning) => html`<p key=${warning} class="notice">${warning}</p>`)}
         <section class="card"><h2>What happened</h2><${Timeline} job=${job} /></section>
-        <section class="card"><h2>Facts</h2><${Facts} job=${job} asked=${asked.value} /></section>
+        <section class="card"><h2>Facts</h2><${Facts} job=${job} asked=${asked} /></section>
         <section class="card"><h2>Webhooks</h2><${Deliveries} path=${`jobs/${job.job_id}`} state=${job.status} /></section>
         <details class="card"><summary>Raw answer</summary><div class="raw"><${CopyButton} text=${() => JSON.stringify(job, null, 2)} /><pre tabindex="0">${JSON.stringify(job, null, 2)}</pre></div></details>
       </div>
@@ -128,6 +130,15 @@ function Timeline({ job }) {
   </ol>`;
 }
 
+/** All that led to the image, and what each step changed. */
+function Rounds({ told, current }) {
+  return html`<section class="rounds" aria-label="Rounds"><h2>Rounds <span class="mono id">${amount(told.cost.amount_usd)} in all</span></h2><ol>
+    ${told.jobs.map((job) => html`<li key=${job.job_id}><a href=${to("jobs", job.job_id)} aria-current=${job.job_id === current ? "true" : undefined}>
+      <span class="mat square">${job.thumbnails[0] ? html`<img src=${job.thumbnails[0].thumbnail_url} alt="" loading="lazy" />` : html`<span class="mono">…</span>`}</span>
+      <span>${job.is_draft ? `Round ${job.round}` : "Final"}</span><${JobStatus} job=${job} />
+      ${job.changed.length > 0 && job.is_draft && html`<span class="hint">${job.changed.join(", ")}</span>`}</a></li>`)}</ol></section>`;
+}
+
 function Facts({ job, asked }) {
   const link = (page, id) => id && html`<a href=${to(page, id)}>${id}</a>`;
   const offer = job.review?.final;
@@ -136,7 +147,7 @@ function Facts({ job, asked }) {
     ["Made by", job.result && `${job.result.provider}/${job.result.model}`],
     ["Asked for", asked && `${asked.provider}/${asked.model}, ${asked.quality}, ${asked.width} × ${asked.height}`],
     ["Seed", asked?.seed], ["Style", asked?.style], ["Not in the picture", asked?.negative_prompt],
-    ["Else made by", asked?.fallback_providers.join(", ")],
+    ["Placement", asked?.placement], ["Begun from", link("jobs", job.source_job_id)],
     ["Bound to its draft by", job.result?.consistency],
     ["Cost", job.cost && `${amount(job.cost.amount_usd)} (${job.cost.basis})`],
     ["Its final", offer && `${offer.provider}/${offer.model}, ${offer.width} × ${offer.height}, ${money(offer.price_usd)}`],

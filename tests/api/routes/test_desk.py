@@ -92,31 +92,20 @@ class TestCaller:
         assert (told["tenant"], told["key_name"], told["scopes"]) == ("press", "ann", ["review"])
 
 
-class TestRequest:
-    async def test_it_is_told_whole_from_the_start_and_for_good(
+class TestTitles:
+    async def test_it_is_told_from_the_start_and_in_lists(
         self, door: Caller, staffed: Caller
     ) -> None:
         prompt = f"{PROMPT}, {'and on ' * 60}".strip()
-        asked = {"prompt": prompt, "seed": 7, "style": "ink", "negative_prompt": "fog"}
-        job_id = await staffed.create(**asked)
+        job_id = await staffed.create(prompt=prompt)
         await staffed.completed(job_id)
-        waiting = await door.create(**asked)
-        for api, each in ((staffed, job_id), (door, waiting)):
-            told = (await api.get(f"/jobs/{each}/request")).json()
-            assert {name: told[name] for name in asked} == asked
-            assert (told["width"], told["height"], told["quality"]) == (64, 64, "standard")
-            title = (await api.job(each))["title"]
-            assert title.endswith("…")
-            assert prompt.startswith(title[:-1])
-        [listed] = [
-            job for job in (await staffed.get("/jobs")).json()["jobs"] if job["job_id"] == job_id
-        ]
-        assert (listed["title"], listed["width"], listed["height"]) == (title, 64, 64)
-
-    async def test_one_that_has_not_started_is_told_by_its_batch(self, door: Caller) -> None:
-        batch = await door.create_batch({"prompt": "a pier"}, {"prompt": "a quay"})
-        told = (await door.get(f"/jobs/{batch['job_ids'][1]}/request")).json()
-        assert told["prompt"] == "a quay"
-
-    async def test_an_unknown_one_is_not_found(self, door: Caller) -> None:
-        problem(await door.get("/jobs/img_0/request"), 404, "job_not_found")
+        title = (await staffed.job(job_id))["title"]
+        assert title.endswith("…")
+        assert prompt.startswith(title[:-1])
+        assert len(title) <= 160
+        listed = (await staffed.get("/jobs")).json()["jobs"]
+        [told] = [job for job in listed if job["job_id"] == job_id]
+        assert (told["title"], told["width"], told["height"]) == (title, 64, 64)
+        assert {"thumbhash", "dominant_color"} <= told.keys()
+        waiting = await door.create(prompt="a pier\n  in fog")
+        assert (await door.job(waiting))["title"] == "a pier in fog"
