@@ -187,27 +187,18 @@ class House:
 
 def dressed(asked: Asked, style: HouseStyle | None, placement: Placement | None) -> dict[str, Any]:
     """What the house makes of a caller's words: fields of an `ImageSpec`."""
-    prompt = asked.prompt
+    worn, prompt = style or HouseStyle(), asked.prompt
+    prompt = _followed(f"{worn.prefix} {prompt}".strip(), worn.suffix)
     if placement is not None:
         prompt = _filled(placement.prompt, prompt)
-    if style is None:
-        is_plain = placement is None
-        return {
-            "prompt": prompt,
-            "negative_prompt": asked.negative_prompt,
-            "style": asked.style,
-            "asked": None if is_plain else asked,
-        }
-    prompt = _followed(f"{style.prefix} {prompt}".strip(), style.suffix)
-    if style.palette:
-        prompt = f"{_ended(prompt)} Palette: {', '.join(style.palette)}."
-    negatives = (asked.negative_prompt, style.negative)
+    if worn.palette:
+        prompt = f"{_ended(prompt)} Palette: {', '.join(worn.palette)}."
     return {
         "prompt": prompt,
-        "negative_prompt": ", ".join(filter(None, negatives)) or None,
-        "style": style.style,
-        "palette": style.palette or None,
-        "asked": asked,
+        "negative_prompt": ", ".join(filter(None, (asked.negative_prompt, worn.negative))) or None,
+        "style": worn.style if style else asked.style,
+        "palette": worn.palette or None,
+        "asked": asked if style or placement else None,
     }
 
 

@@ -29,7 +29,6 @@ from tests.fakes import FakeProvider
 from tests.starting import start_job, wish
 from tests.waiting import eventually
 from worker import build_workers
-from workflows.image_job import ImageJobWorkflow
 
 OLD, NEW = b"o" * 32, b"n" * 32
 CLEAR = Payload(metadata={"encoding": b"json/plain"}, data=b'"a lighthouse"')
@@ -131,10 +130,10 @@ def is_in_the_database(home: Path, text: str) -> bool:
 
 
 async def awaiting(client: Client, job_id: str) -> JobState:
-    handle = client.get_workflow_handle_for(ImageJobWorkflow.run, job_id)
+    handle = client.get_workflow_handle(job_id, result_type=JobState)
 
     async def look() -> JobState | None:
-        state: JobState = await handle.query(ImageJobWorkflow.status)
+        state = await handle.query("status", result_type=JobState)
         return state if state.awaits_review else None
 
     return await eventually(look, f"{job_id} awaits review")
@@ -171,10 +170,10 @@ async def test_a_draft_of_before_is_approved_after_a_rotation(
     client = await sealed.client(NEW, OLD)
     async with sealed.workers(NEW, OLD):
         for draft in (clear, old):
-            handle = client.get_workflow_handle_for(ImageJobWorkflow.run, draft.id)
-            await handle.signal(ImageJobWorkflow.approve, Approval(reviewer="ann"))
+            handle = client.get_workflow_handle(draft.id, result_type=JobState)
+            await handle.signal("approve", Approval(reviewer="ann"))
             await handle.result()
-            final = client.get_workflow_handle_for(ImageJobWorkflow.run, final_id(draft.id))
+            final = client.get_workflow_handle(final_id(draft.id), result_type=JobState)
             state: JobState = await final.result()
             assert state.status is JobStatus.COMPLETED
             history = await final.fetch_history()

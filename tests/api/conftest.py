@@ -303,8 +303,14 @@ async def door(
 async def staffed(
     engine_address: str, namespaces: Iterator[str], store_url: str, home: Path
 ) -> AsyncIterator[Caller]:
-    """One API for all tests that only need workers to be there, with a fake provider."""
-    async with manned(engine_address, next(namespaces), store_url, home) as caller:
+    """One API for all tests that only need workers to be there, with a fake provider.
+
+    It fetches pictures from this machine.
+    """
+    own = next(namespaces)
+    async with manned(
+        engine_address, own, store_url, home, reference_allow_hosts="127.0.0.1"
+    ) as caller:
         yield caller
 
 

@@ -5,23 +5,15 @@ from __future__ import annotations
 import base64
 import io
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
-from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
-from providers.catalogue import load_catalogue
-from providers.registry import Roster
-from storage import objects
-from tests.api.conftest import Caller, Json, api_settings, problem, served
-from tests.fakes import FakeProvider, png
-from worker import build_workers
+from tests.api.conftest import Caller, Json, problem
+from tests.fakes import png
 
 PHOTO = png(300, 200)
 UNKNOWN = "img_000000000000000000000000"
@@ -53,31 +45,12 @@ def site() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-async def api(
-    engine_address: str, namespaces: Iterator[str], store_url: str, home: Path
-) -> AsyncIterator[Caller]:
-    """One API with workers, which may fetch from this machine."""
-    client = await Client.connect(
-        engine_address, namespace=next(namespaces), data_converter=pydantic_data_converter
-    )
-    store = objects.connect(store_url, client.namespace)
-    await store.ensure_bucket()
-    settings = api_settings(
-        home / "none.toml", store_url, client.namespace, reference_allow_hosts="127.0.0.1"
-    )
-    catalogue = load_catalogue(settings.config)
-    async with AsyncExitStack() as stack:
-        roster = Roster({"studio": FakeProvider()})
-        for worker in build_workers(client, settings, store, catalogue, roster):
-            await stack.enter_async_context(worker)
-        yield await stack.enter_async_context(served(settings, engine_address, client.namespace))
-
-
-@pytest.fixture(scope="module")
-async def source(api: Caller) -> str:
+async def source(staffed: Caller) -> str:
     """A completed job with two pictures of 300x200."""
-    job_id = await api.create(width=300, height=200, num_images=2, blog_id="post-1", style="ink")
-    await api.completed(job_id)
+    job_id = await staffed.create(
+        width=300, height=200, num_images=2, blog_id="post-1", style="ink"
+    )
+    await staffed.completed(job_id)
     return job_id
 
 
@@ -91,9 +64,9 @@ def image_of(job: Json, index: int = 0) -> Json:
     return dict(job["result"]["images"][index])
 
 
-async def test_variations_are_pictures_like_their_source(api: Caller, source: str) -> None:
-    accepted = await started(api, "/variations", source_job_id=source, num_images=2)
-    job = await api.completed(accepted["job_id"])
+async def test_variations_are_pictures_like_their_source(staffed: Caller, source: str) -> None:
+    accepted = await started(staffed, "/variations", source_job_id=source, num_images=2)
+    job = await staffed.completed(accepted["job_id"])
     assert not accepted["is_draft"]
     assert (job["operation"], job["source_job_id"]) == ("variations", source)
     assert job["links"]["source"].endswith(f"/jobs/{source}")
@@ -104,24 +77,24 @@ async def test_variations_are_pictures_like_their_source(api: Caller, source: st
 
 
 async def test_a_draft_edit_is_reviewed_and_its_final_is_the_same_edit(
-    api: Caller, source: str
+    staffed: Caller, source: str
 ) -> None:
     accepted = await started(
-        api, "/edit", sourceJobId=source, sourceImageIndex=1, prompt="at night", quality="draft"
+        staffed, "/edit", sourceJobId=source, sourceImageIndex=1, prompt="at night", quality="draft"
     )
     assert accepted["is_draft"]
-    job = await api.completed(accepted["job_id"])
+    job = await staffed.completed(accepted["job_id"])
     assert job["review"]["state"] == "awaiting"
-    approved = await api.post(f"/jobs/{job['job_id']}/approve", {"reviewer": "ann"})
-    final = await api.completed(approved.json()["final_job_id"])
+    approved = await staffed.post(f"/jobs/{job['job_id']}/approve", {"reviewer": "ann"})
+    final = await staffed.completed(approved.json()["final_job_id"])
     assert (final["operation"], final["source_job_id"]) == ("edit", source)
     assert final["result"]["consistency"] == "seed"
     assert (image_of(final)["width"], image_of(final)["height"]) == (1536, 1024)
 
 
-async def test_a_photograph_is_a_composite_when_it_is_edited(api: Caller, site: str) -> None:
+async def test_a_photograph_is_a_composite_when_it_is_edited(staffed: Caller, site: str) -> None:
     accepted = await started(
-        api,
+        staffed,
         "/edit",
         source_image_url=f"{site}/photo.png",
         mask_image_url=f"{site}/mask.png",
@@ -129,48 +102,48 @@ async def test_a_photograph_is_a_composite_when_it_is_edited(api: Caller, site: 
         width=300,
         height=200,
     )
-    job = await api.completed(accepted["job_id"])
+    job = await staffed.completed(accepted["job_id"])
     assert "source_job_id" not in job
     said = image_of(job)["digital_source_type"]
     assert said.endswith("/compositeWithTrainedAlgorithmicMedia")
-    asset = await api.http.get(image_of(job)["url"])
+    asset = await staffed.http.get(image_of(job)["url"])
     assert b"compositeWithTrainedAlgorithmicMedia" in asset.content
 
 
-async def test_an_upscale_is_no_draft_and_free(api: Caller, source: str, site: str) -> None:
-    accepted = await started(api, "/upscale", source_job_id=source, scale=4)
-    job = await api.completed(accepted["job_id"])
+async def test_an_upscale_is_no_draft_and_free(staffed: Caller, source: str, site: str) -> None:
+    accepted = await started(staffed, "/upscale", source_job_id=source, scale=4)
+    job = await staffed.completed(accepted["job_id"])
     assert "review" not in job
     assert (job["result"]["provider"], job["result"]["model"]) == ("studio", "lanczos")
     assert (image_of(job)["width"], image_of(job)["height"]) == (1200, 800)
     assert job["cost"]["amount_usd"] == 0
-    photo = await started(api, "/upscale", source_image_url=f"{site}/photo.png")
-    enlarged = image_of(await api.completed(photo["job_id"]))
+    photo = await started(staffed, "/upscale", source_image_url=f"{site}/photo.png")
+    enlarged = image_of(await staffed.completed(photo["job_id"]))
     assert (enlarged["width"], enlarged["height"]) == (600, 400)
     assert enlarged["digital_source_type"].endswith("/algorithmicallyEnhanced")
 
 
-async def test_a_mask_may_come_with_the_request(api: Caller, source: str) -> None:
+async def test_a_mask_may_come_with_the_request(staffed: Caller, source: str) -> None:
     mask = io.BytesIO()
     Image.new("L", (300, 200), 255).save(mask, "PNG")
     inline = f"data:image/png;base64,{base64.b64encode(mask.getvalue()).decode()}"
-    accepted = await started(api, "/edit", source_job_id=source, prompt="at night", mask=inline)
-    await api.completed(accepted["job_id"])
+    accepted = await started(staffed, "/edit", source_job_id=source, prompt="at night", mask=inline)
+    await staffed.completed(accepted["job_id"])
 
 
-async def test_a_quote_says_what_it_would_be(api: Caller, source: str) -> None:
+async def test_a_quote_says_what_it_would_be(staffed: Caller, source: str) -> None:
     asked = {"operation": "upscale", "source_job_id": source, "scale": 2}
-    (image,) = (await api.post("/quote", asked)).json()["images"]
+    (image,) = (await staffed.post("/quote", asked)).json()["images"]
     assert (image["model"], image["width"], image["price_usd"]) == ("lanczos", 600, 0)
     assert not image["is_draft"]
-    missing = await api.post("/quote", {"operation": "edit", "source_job_id": source})
+    missing = await staffed.post("/quote", {"operation": "edit", "source_job_id": source})
     assert problem(missing, 422, "invalid_request")["errors"][0]["field"] == "prompt"
 
 
-async def test_the_same_key_starts_one_edit(api: Caller, source: str) -> None:
+async def test_the_same_key_starts_one_edit(staffed: Caller, source: str) -> None:
     body = {"source_job_id": source, "prompt": "at night"}
     answers = [
-        await api.http.post(
+        await staffed.http.post(
             "/api/v1/images/edit", json=body, headers={"Idempotency-Key": "edit-once"}
         )
         for _ in range(2)
@@ -202,7 +175,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("path", "body", "fields"), REFUSED)
 async def test_what_does_not_go_together_is_named(
-    api: Caller, source: str, site: str, path: str, body: Json, fields: set[str]
+    staffed: Caller, source: str, site: str, path: str, body: Json, fields: set[str]
 ) -> None:
     given = {
         "S": source,
@@ -211,7 +184,7 @@ async def test_what_does_not_go_together_is_named(
         "M": f"{site}/mask.png",
     }
     asked = {name: given.get(str(value), value) for name, value in body.items()}
-    refused = (await api.post(path, asked)).json()
+    refused = (await staffed.post(path, asked)).json()
     assert refused["status"] == 422, refused
     assert fields <= {item["field"] for item in refused["errors"]}, refused
 
@@ -221,8 +194,8 @@ async def test_a_private_address_is_not_fetched(door: Caller, site: str) -> None
     assert "private address" in problem(answer, 422, "invalid_request")["detail"]
 
 
-async def test_a_source_must_be_there_and_complete(api: Caller, door: Caller) -> None:
-    gone = await api.post("/upscale", {"source_job_id": UNKNOWN})
+async def test_a_source_must_be_there_and_complete(staffed: Caller, door: Caller) -> None:
+    gone = await staffed.post("/upscale", {"source_job_id": UNKNOWN})
     problem(gone, 404, "job_not_found")
     waiting = await door.create()
     answer = await door.post("/upscale", {"source_job_id": waiting})

@@ -96,7 +96,12 @@ async def test_an_image_of_a_batch_is_revised_like_any_other(
         )
         assert answer.json()["results"][0]["revision_job_id"] == f"{first}-r2"
         await api.batch_once(
-            batch["batch_id"], lambda told: told["review_counts"] == {"awaiting": 2}, "it is told"
+            batch["batch_id"],
+            lambda told: (
+                told["jobs"][0].get("revision_job_id") == f"{first}-r2"
+                and told["review_counts"] == {"awaiting": 2}
+            ),
+            "the batch hears of the next round",
         )
         beyond = {"job_ids": [f"{first}-r2"], "image_index": 2}
         refused = await api.post(f"/batches/{batch['batch_id']}/approve", beyond)

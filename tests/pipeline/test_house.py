@@ -134,6 +134,7 @@ class TestDressed:
             "prompt": "sea",
             "negative_prompt": "people",
             "style": "ink",
+            "palette": None,
             "asked": None,
         }
 
@@ -150,7 +151,7 @@ class TestDressed:
     def test_a_placement_and_a_style_go_together(self) -> None:
         placement = Placement(aspect_ratio=AspectRatio.WIDE, prompt="Banner: {prompt}. Much sky.")
         made = dressed(Asked(prompt="The sea!"), HouseStyle(suffix="flat shapes"), placement)
-        assert made["prompt"] == "Banner: The sea! Much sky. flat shapes"
+        assert made["prompt"] == "Banner: The sea! flat shapes. Much sky."
         assert made["style"] is None
 
     def test_braces_in_a_prompt_are_only_braces(self) -> None:

@@ -34,6 +34,7 @@ from domain.sizes import Quality, Size
 from providers.base import Order, Picture, Provider, Reference
 from providers.registry import KINDS, Connection
 from tests.fakes import FakeCall, png
+from tests.providers.likeness import distance
 from tests.providers.vendors import CATALOGUE, order
 
 torch = pytest.importorskip("torch")
@@ -191,6 +192,19 @@ class TestGenerate:
         assert len(call.shares) == 1 + 20 * 0.35
         other = Reference(png(32, 32, "tomato"), "image/png", is_draft=True)
         assert (await only(provider, small(references=(other,)))).data != bound.data
+
+    async def test_a_final_is_like_its_draft_and_unlike_other_seeds(
+        self, made: Maker, model: Path
+    ) -> None:
+        provider, large = made(path=str(model), steps=20), Size(128, 96)
+        others = [await only(provider, small(seed=seed)) for seed in range(8, 11)]
+        for draft in [await only(provider, small(seed=seed)) for seed in (7, 41)]:
+            reference = Reference(draft.data, "image/png", is_draft=True)
+            wanted = small(seed=draft.seed, quality=Quality.HIGH, references=(reference,))
+            final = await only(provider, replace(wanted, size=large))
+            assert Image.open(io.BytesIO(final.data)).size == large
+            bound = distance(draft.data, final.data)
+            assert all(2 * bound < distance(draft.data, other.data) for other in others)
 
     async def test_another_reference_leaves_more_freedom(self, made: Maker, model: Path) -> None:
         provider, call = made(path=str(model), steps=20), FakeCall()
