@@ -27,6 +27,7 @@ from temporalio.envconfig import ClientConfig, ClientConnectConfig
 
 from domain.keys import ApiKey
 from domain.provenance import SigningAlgorithm, SigningPlan
+from domain.retention import Days, Keeping
 from domain.webhooks import signing_secrets
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -118,6 +119,11 @@ class Settings(BaseSettings):
 
     Several, with spaces or commas between, while it is rotated: the first encrypts, each decrypts.
     """
+    keep_rejected_days: Days = 90
+    keep_expired_days: Days = None
+    keep_unreviewed_days: Days = None
+    keep_failed_days: Days = 30
+    """For how many days images are kept, by class; `forever` for None."""
 
     studio_concurrency: int = Field(default_factory=lambda: os.cpu_count() or 2, ge=1)
     worker_providers: str = ""
@@ -201,6 +207,16 @@ class Settings(BaseSettings):
         """Whence images are loaded that this API does not serve under the address it came by."""
         urls = (self.public_url, self.asset_base_url)
         return sorted({_origin(url) for url in urls if url is not None})
+
+    @property
+    def keeping(self) -> Keeping:
+        """How long images are kept where their tenant has no other wish."""
+        return Keeping(
+            rejected=self.keep_rejected_days,
+            expired=self.keep_expired_days,
+            unreviewed=self.keep_unreviewed_days,
+            failed=self.keep_failed_days,
+        )
 
     @property
     def review_seconds(self) -> float:

@@ -28,6 +28,7 @@ from activities.develop import DevelopActivities
 from activities.plan import PlanActivities
 from activities.purse import BudgetPurse
 from activities.render import RenderActivities
+from activities.retention import RetentionActivities
 from api.telling import Teller
 from domain.errors import StorageUnavailable
 from domain.names import TASK_QUEUE, WEBHOOK_QUEUE, provider_queue
@@ -38,8 +39,9 @@ from observing.exposing import exposed
 from observing.meters import Meters
 from observing.tracing import Tracing, start_tracing
 from pipeline.delivering import DELIVERIES_AT_ONCE, WebhookSender
-from pipeline.developing import Developer
+from pipeline.developing import Developer, load_assets
 from pipeline.house import load_house
+from pipeline.keeping import load_policy
 from pipeline.marking import CredentialsError, Marker, load_mark_reader, load_sealer
 from pipeline.paying import Cashier, Told, nobody
 from pipeline.planning import Planner
@@ -59,13 +61,21 @@ from workflows.budget import BudgetWorkflow
 from workflows.claim import ClaimWorkflow
 from workflows.image_batch import ImageBatchWorkflow
 from workflows.image_job import ImageJobWorkflow
+from workflows.retention import RetentionWorkflow
 from workflows.webhook import WebhookWorkflow
 
 Connect = Callable[[], Awaitable[Client]]
 
 logger = logging.getLogger("darkroom.worker")
 
-WORKFLOWS = [ImageJobWorkflow, ImageBatchWorkflow, WebhookWorkflow, BudgetWorkflow, ClaimWorkflow]
+WORKFLOWS = [
+    ImageJobWorkflow,
+    ImageBatchWorkflow,
+    WebhookWorkflow,
+    BudgetWorkflow,
+    ClaimWorkflow,
+    RetentionWorkflow,
+]
 
 _SANDBOX = SandboxRestrictions.default.with_passthrough_modules(
     "activities",
@@ -139,7 +149,8 @@ def _story(
         load_sealer(settings.signing, VERSION),
         VERSION,
     )
-    develops = DevelopActivities(Developer(store, archive, planner, marker), archive)
+    assets = load_assets(settings.config)
+    develops = DevelopActivities(Developer(store, archive, planner, marker, assets), archive)
     batches = BatchActivities(client, archive)
     plans = PlanActivities(planner)
     return Worker(
@@ -153,6 +164,9 @@ def _story(
             batches.load_items,
             batches.inspect_jobs,
             BudgetActivities(client).find_idle_jobs,
+            RetentionActivities(
+                client, store, load_policy(settings.keeping, settings.config)
+            ).sweep,
             plans.plan_final,
             plans.plan_revision,
         ],
@@ -228,6 +242,9 @@ async def run(settings: Settings) -> None:
     if client is None:
         return
     await engine.ensure_search_attributes(client)
+    if not settings.worker_only:
+        is_wanted = load_policy(settings.keeping, settings.config).youngest is not None
+        await engine.ensure_retention_schedule(client, is_wanted=is_wanted)
     store = objects.connect(settings.s3_url, settings.s3_bucket)
     await _prepare(store)
     catalogue = load_catalogue(settings.config)

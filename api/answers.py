@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from api.estimates import Estimates
+from api.pictures import image_answer
 from api.schemas import (
     AttemptAnswer,
     BatchJobAnswer,
@@ -14,15 +15,11 @@ from api.schemas import (
     CostAnswer,
     ErrorAnswer,
     FinalAnswer,
-    ImageAnswer,
     ImageGenerationJobResponse,
     ImageJobStatusResponse,
     LinksAnswer,
-    ProvenanceAnswer,
     ResultAnswer,
     ReviewAnswer,
-    UpstreamAnswer,
-    VariantAnswer,
 )
 from api.snapshots import BatchSnapshot, JobSnapshot
 from domain.batches import BatchItem
@@ -31,17 +28,14 @@ from domain.ids import item_id
 from domain.jobs import (
     Attempt,
     CostBasis,
-    ImageAsset,
     JobCard,
     JobError,
     JobResult,
     JobState,
     JobStatus,
 )
-from domain.provenance import Provenance
 from domain.renders import total_usd
 from domain.reviews import FinalOffer, Review
-from imaging.provenance import NEWS_CODES
 from settings import Settings
 from storage.keys import ASSETS
 
@@ -124,7 +118,12 @@ def job_answer(
         created_at=card.created_at,
         started_at=state.started_at,
         completed_at=state.completed_at,
-        result=result_answer(snapshot.job_id, state.result, at) if state.result else None,
+        result=(
+            result_answer(snapshot.job_id, state.result, at, gone=state.gone_at is not None)
+            if state.result
+            else None
+        ),
+        gone_at=state.gone_at,
         error_message=state.error.message if state.error else None,
         estimated_time_remaining=estimates.remaining(card.recipe, card.expected_seconds, state),
         is_draft=card.is_draft,
@@ -153,12 +152,15 @@ def job_answer(
     )
 
 
-def result_answer(job_id: str, result: JobResult, at: Addresses) -> ResultAnswer:
-    """The result, every key as an address."""
+def result_answer(
+    job_id: str, result: JobResult, at: Addresses, *, gone: bool = False
+) -> ResultAnswer:
+    """The result, every key as an address, also where nothing is there any more."""
     return ResultAnswer(
         success=True,
         images=[
-            _image(job_id, index, image, result, at) for index, image in enumerate(result.images)
+            image_answer(job_id, index, image, result, at.file, gone=gone)
+            for index, image in enumerate(result.images)
         ],
         generation_time_seconds=result.generation_time_seconds,
         provider=result.provider,
@@ -189,7 +191,7 @@ def batch_answer(snapshot: BatchSnapshot, at: Addresses) -> BatchStatusAnswer:
         blog_id=request.blog_id,
         blog_job_id=request.blog_job_id,
         jobs=[
-            _batch_job(item_id(snapshot.batch_id, index), item, at)
+            _batch_job(item_id(snapshot.batch_id, index), item, at, snapshot.gone)
             for index, item in enumerate(state.items)
         ],
         links=at.batch_links(snapshot.batch_id),
@@ -233,7 +235,7 @@ def final_answer(offer: FinalOffer) -> FinalAnswer:
     )
 
 
-def _batch_job(job_id: str, item: BatchItem, at: Addresses) -> BatchJobAnswer:
+def _batch_job(job_id: str, item: BatchItem, at: Addresses, gone: frozenset[str]) -> BatchJobAnswer:
     return BatchJobAnswer(
         job_id=job_id,
         status=item.status,
@@ -242,52 +244,9 @@ def _batch_job(job_id: str, item: BatchItem, at: Addresses) -> BatchJobAnswer:
         final_status=item.final_status,
         revision_job_id=item.job_id,
         url=at.file(item.image_key) if item.image_key else None,
+        gone=(item.job_id or job_id) in gone,
         final_url=at.file(item.final_image_key) if item.final_image_key else None,
         error_code=item.error_code,
-    )
-
-
-def _image(
-    job_id: str, index: int, image: ImageAsset, result: JobResult, at: Addresses
-) -> ImageAnswer:
-    main = image.variants[0]
-    url = at.file(result.key(main))
-    variants = [
-        VariantAnswer(
-            url=at.file(result.key(variant)),
-            width=variant.width_px,
-            height=variant.height_px,
-            format=variant.format,
-        )
-        for variant in image.variants
-    ]
-    source_type = f"{NEWS_CODES}{image.digital_source_type}"
-    return ImageAnswer(
-        url=url,
-        width=main.width_px,
-        height=main.height_px,
-        image_id=f"{job_id}.{index}",
-        image_url=url,
-        format=main.format,
-        size_bytes=image.size_bytes,
-        seed=image.seed,
-        sha256=image.sha256,
-        alt_text=image.alt_text,
-        thumbhash=image.thumbhash,
-        dominant_color=image.dominant_color,
-        variants=variants,
-        srcset=", ".join(f"{v.url} {v.width}w" for v in variants if v.format == "webp"),
-        digital_source_type=source_type,
-        provenance=_provenance(source_type, image.provenance or Provenance()),
-    )
-
-
-def _provenance(source_type: str, kept: Provenance) -> ProvenanceAnswer:
-    upstream = kept.upstream
-    return ProvenanceAnswer(
-        digital_source_type=source_type,
-        signed=kept.signed,
-        upstream=UpstreamAnswer(**upstream.model_dump()) if upstream else None,
     )
 
 

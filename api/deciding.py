@@ -261,7 +261,8 @@ def _not_reviewable(snapshot: JobSnapshot) -> NotReviewable:
     if not snapshot.card.is_draft:
         reason = "it is not a draft"
     elif review is not None:
-        reason = f"its review is {review}"
+        gone = ", and its images are gone" if snapshot.state.gone_at else ""
+        reason = f"its review is {review}{gone}"
     else:
         reason = f"it is {snapshot.state.status}"
     return NotReviewable(f"The job '{snapshot.job_id}' does not await review: {reason}.")

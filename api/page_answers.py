@@ -14,8 +14,9 @@ from api.answers import (
     review_answer,
 )
 from api.pages import BlogImage, ListedJob, Parameters, RoundJob, RoundsAnswer, Thumbnail
+from api.pictures import thumbnail_url
 from api.snapshots import JobSnapshot
-from domain.jobs import ImageAsset, JobRequest, JobResult
+from domain.jobs import JobRequest, JobResult
 from domain.renders import total_usd
 
 
@@ -60,7 +61,8 @@ def listed_job(snapshot: JobSnapshot, at: Addresses) -> ListedJob:
         url=at.file(result.key(result.images[0].variants[0])) if result else None,
         width=image.variants[0].width_px if image else None,
         height=image.variants[0].height_px if image else None,
-        thumbnail_url=_thumbnail_url(result, result.images[0], at) if result else None,
+        gone=state.gone_at is not None,
+        thumbnail_url=thumbnail_url(image, result, at.file) if result and image else None,
         thumbhash=image.thumbhash if image else None,
         dominant_color=image.dominant_color if image else None,
         alt_text=image.alt_text if image else None,
@@ -160,14 +162,9 @@ def _thumbnails(result: JobResult, at: Addresses) -> list[Thumbnail]:
         Thumbnail(
             image_index=index,
             url=at.file(result.key(image.variants[0])),
-            thumbnail_url=_thumbnail_url(result, image, at),
+            thumbnail_url=thumbnail_url(image, result, at.file),
             width=image.variants[0].width_px,
             height=image.variants[0].height_px,
         )
         for index, image in enumerate(result.images)
     ]
-
-
-def _thumbnail_url(result: JobResult, image: ImageAsset, at: Addresses) -> str:
-    smallest = min(image.variants, key=lambda variant: variant.width_px)
-    return at.file(result.key(smallest))

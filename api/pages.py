@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 from api.schemas import (
     Code,
     CostAnswer,
+    Gone,
     ImageAnswer,
     IndexedName,
     LinksAnswer,
@@ -110,6 +111,7 @@ class ListedJob(BaseModel):
     url: Annotated[Maybe[str], Field(description="Of the first image, once it is made")]
     width: Maybe[int]
     height: Maybe[int]
+    gone: Gone
     thumbnail_url: Annotated[Maybe[str], Field(description="Its smallest variant")]
     thumbhash: Maybe[str]
     dominant_color: Maybe[str]

@@ -35,7 +35,15 @@ from domain.batches import BatchFlow
 from domain.budgets import Period
 from domain.costs import GroupBy
 from domain.errors import Billed, DarkroomError, codes
-from domain.jobs import Consistency, CostBasis, JobStatus, JsonScalar, Outcome, Stage
+from domain.jobs import (
+    AltTextSource,
+    Consistency,
+    CostBasis,
+    JobStatus,
+    JsonScalar,
+    Outcome,
+    Stage,
+)
 from domain.keys import Scope
 from domain.operations import Operation
 from domain.provenance import ManifestState
@@ -72,6 +80,15 @@ def _one_of(values: list[str]) -> WithJsonSchema:
 
 Code = Annotated[str, _one_of(codes(DarkroomError))]
 StageName = Annotated[str, _one_of([stage.value for stage in Stage])]
+
+Gone = Annotated[
+    bool,
+    Field(
+        default=False,
+        exclude_if=lambda gone: not gone,
+        description="Left out unless true: it was deleted, and its addresses answer 410",
+    ),
+]
 
 _INDEXED_BYTES = 2000
 """The engine takes 2,048 bytes of JSON for one search attribute."""
@@ -277,6 +294,15 @@ class VariantAnswer(BaseModel):
     width: int
     height: int
     format: str
+    size_bytes: Maybe[int]
+    sha256: Maybe[str]
+
+
+class SourceAnswer(BaseModel):
+    """A `<source>` of a `<picture>`, as its attributes are called."""
+
+    type: str
+    srcset: str
 
 
 class UpstreamAnswer(BaseModel):
@@ -303,15 +329,22 @@ class ImageAnswer(BaseModel):
     height: int
     image_id: str
     image_url: str
+    gone: Gone
+    thumbnail_url: str = Field(description="Its smallest variant that every browser shows")
+    social_url: Annotated[Maybe[str], Field(description="A crop for link previews, 1200x630")]
     format: str
     size_bytes: int
     seed: Maybe[int]
     sha256: str
     alt_text: str
-    thumbhash: str
+    alt_text_source: Annotated[
+        Maybe[AltTextSource], Field(description="`prompt` where the caller gave no text")
+    ]
+    thumbhash: str = Field(description="Base64; what to show while the image loads")
     dominant_color: str
     variants: list[VariantAnswer]
-    srcset: str
+    sources: list[SourceAnswer] = Field(description="For `<picture>`, the best format first")
+    srcset: str = Field(description="For `<img>`, in a format that every browser shows")
     digital_source_type: str
     provenance: ProvenanceAnswer
 
@@ -459,6 +492,7 @@ class ImageJobStatusResponse(BaseModel):
     started_at: Maybe[datetime]
     completed_at: Maybe[datetime]
     result: Maybe[ResultAnswer]
+    gone_at: Annotated[Maybe[datetime], Field(description="When its images were given up")]
     error_message: Maybe[str]
     estimated_time_remaining: Maybe[int]
     is_draft: bool
@@ -604,6 +638,7 @@ class BatchJobAnswer(BaseModel):
     final_status: Maybe[JobStatus]
     revision_job_id: Maybe[str]
     url: Maybe[str]
+    gone: Gone
     final_url: Maybe[str]
     error_code: Maybe[Code]
 

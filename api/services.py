@@ -22,6 +22,7 @@ from api.deliveries import Deliveries
 from api.engine_room import EngineRoom
 from api.estimates import Estimates
 from api.health import HealthCheck
+from api.keeping import Keeping
 from api.listing import Listing
 from api.marks import MarkDesk
 from api.offering import Offering
@@ -37,7 +38,7 @@ from api.trying import WebhookTrials
 from api.watching import Watchman
 from observing.meters import Meters
 from pipeline.delivering import WebhookSender
-from pipeline.developing import Developer
+from pipeline.developing import Developer, load_assets
 from pipeline.house import load_house
 from pipeline.marking import Marker, load_mark_reader, load_sealer
 from pipeline.paying import Cashier
@@ -63,6 +64,7 @@ class Services:
     settings: Settings
     client: Client
     store: ObjectStore
+    keeping: Keeping
     reader: Reader
     listing: Listing
     blogs: Blogs
@@ -100,8 +102,9 @@ class Services:
         meters = meters or Meters()
         archive, ledger = Archive(store), Ledger(store)
         engine = EngineRoom(client, settings.patience_seconds)
-        reader = Reader(engine, archive, settings.poll_interval_seconds)
-        records = Records(archive)
+        keeping = Keeping(archive)
+        reader = Reader(engine, archive, keeping, settings.poll_interval_seconds)
+        records = Records(archive, keeping.settled_seconds)
         estimates = Estimates(engine)
         closing = Closing()
         watchman = Watchman(closing, settings.poll_interval_seconds)
@@ -139,7 +142,7 @@ class Services:
                     references,
                     Cashier(LockedPurse(budgets), ledger, meters.entered),
                 ),
-                Developer(store, archive, planner, marker),
+                Developer(store, archive, planner, marker, load_assets(settings.config)),
                 meters,
             ),
             desk,
@@ -150,6 +153,7 @@ class Services:
             settings=settings,
             client=client,
             store=store,
+            keeping=keeping,
             reader=reader,
             listing=Listing(engine, reader, records, settings.patience_seconds),
             blogs=Blogs(archive, records),

@@ -42,6 +42,9 @@ DYNAMIC_CONFIG = {
 _PRAGMAS = {"journal_mode": "WAL", "synchronous": "NORMAL"}
 
 
+_UNFINISHED = ".rclone_temp_"
+
+
 class StoreKeys(NamedTuple):
     """What signs requests to the embedded store."""
 
@@ -94,6 +97,18 @@ def store(home: Path, port: int, bucket: str, keys: StoreKeys) -> Child:
         ready=_refuses_strangers(f"http://{LOOPBACK}:{port}"),
         stop_seconds=2.0,
     )
+
+
+def remove_unfinished(home: Path, begun_at: float) -> None:
+    """Remove what the store was writing when it was killed; it lists that to nobody.
+
+    `begun_at`, in seconds since the epoch, is when the store was started: later ones it is at.
+    """
+    for folder, _, names in os.walk(home / "s3"):
+        for name in names:
+            path = Path(folder, name)
+            if name.startswith(_UNFINISHED) and path.stat().st_mtime < begun_at:
+                path.unlink(missing_ok=True)
 
 
 def store_keys(home: Path) -> StoreKeys:

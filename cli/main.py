@@ -8,6 +8,7 @@ import typer
 
 from cli.keys import keys
 from cli.provenance import provenance
+from cli.retention import retention
 from cli.up import up
 from version import VERSION
 
@@ -19,6 +20,7 @@ app = typer.Typer(
 )
 app.command()(up)
 app.command()(provenance)
+app.command()(retention)
 app.add_typer(keys, name="keys")
 
 

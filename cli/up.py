@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +24,9 @@ from cli.home import ChildrenLock, claimed, prepare_home, writing_to
 from cli.preflight import check_exposure, check_ports
 from cli.supervisor import Child, NotReadyError, ReadyCheck, Supervisor
 from domain.keys import ApiKey
+from pipeline.developing import load_assets
 from pipeline.house import load_house
+from pipeline.keeping import load_policy
 from pipeline.marking import load_mark_reader, load_sealer
 from pipeline.planning import STAND_IN
 from pipeline.spending import load_budgets
@@ -96,9 +99,11 @@ async def _run(plan: Plan, children_lock: ChildrenLock, console: Console, say: S
     supervisor = Supervisor(logs=plan.home / "logs", children_lock=children_lock, say=say)
     with _signals(supervisor, say) as asked_to_stop:
         async with supervisor:
+            begun_at = time.time()
             if await _started(supervisor, plan, say, asked_to_stop):
                 console.print(banner(plan))
-                await asked_to_stop.wait()
+                tidying = asyncio.to_thread(embedded.remove_unfinished, plan.home, begun_at)
+                await asyncio.gather(asked_to_stop.wait(), tidying)
     say("stopped")
 
 
@@ -157,6 +162,7 @@ def compose(home: Path, settings: Settings, code_root: Path) -> Plan:
     `CredentialsError` on a certificate that cannot sign.
     """
     # What is wrong in these is said before anything starts.
+    load_assets(settings.config)
     load_budgets(settings.config)
     load_mark_reader(settings.c2pa_trust_anchors)
     load_sealer(settings.signing, VERSION)
@@ -164,6 +170,7 @@ def compose(home: Path, settings: Settings, code_root: Path) -> Plan:
     load_subscriptions(
         settings.config, os.environ, settings.webhook_secrets, settings.webhook_hosts
     )
+    load_policy(settings.keeping, settings.config)
     env = {**os.environ, **_common_environment(home, code_root)}
     env["DARKROOM_INSECURE"] = str(settings.insecure).lower()
     bases: list[Child] = []
@@ -172,7 +179,7 @@ def compose(home: Path, settings: Settings, code_root: Path) -> Plan:
         bases.append(
             embedded.engine(home, settings.temporal_port, settings.temporal_ui_port, codec_url)
         )
-        env = {**_without(env, "TEMPORAL_"), **_engine_environment(settings)}
+        env = {**_without(env, "TEMPORAL_"), **engine_environment(settings)}
         if codec_url:
             pages = (settings.cors_origins, _temporal_ui_url(settings))
             env["DARKROOM_CORS_ORIGINS"] = ",".join(filter(None, pages))
@@ -282,7 +289,8 @@ def _common_environment(home: Path, code_root: Path) -> dict[str, str]:
     }
 
 
-def _engine_environment(settings: Settings) -> dict[str, str]:
+def engine_environment(settings: Settings) -> dict[str, str]:
+    """How the embedded engine is reached."""
     return {
         "TEMPORAL_ADDRESS": f"{embedded.LOOPBACK}:{settings.temporal_port}",
         "TEMPORAL_NAMESPACE": embedded.NAMESPACE,

@@ -6,6 +6,7 @@ DarkroomError            code, title, http_status
 │   ├── InvalidRequest, CapabilityMissing, ModelShutDown, ProviderNotConfigured      422
 │   ├── JobNotFound, BatchNotFound, FileNotFound, RouteNotFound, DeliveryNotFound    404
 │   ├── MethodNotAllowed                                                             405
+│   ├── FileGone                                                                     410
 │   ├── NotReviewable, AlreadyTerminal, NotRetryable, IdempotencyInFlight            409
 │   ├── IdempotencyKeyReused                                                         422
 │   ├── BodyTooLarge 413, UnsupportedMediaType 415, RangeNotSatisfiable 416
@@ -124,6 +125,12 @@ class FileNotFound(Refusal):
     """No stored file under that key."""
 
     code, title, http_status = "file_not_found", "File not found", 404
+
+
+class FileGone(Refusal):
+    """What lay under that key was deleted, as the operator has set it up."""
+
+    code, title, http_status = "file_gone", "The file is gone", 410
 
 
 class RouteNotFound(Refusal):

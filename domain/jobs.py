@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from pydantic import Field
 
 from domain.errors import Billed, JobFailure
+from domain.ids import mentioned
 from domain.model import Model
 from domain.once import Once
 from domain.operations import Operation, Source, digital_source_type
 from domain.provenance import Provenance
 from domain.reviews import Endorsement, FinalOffer, Review, ReviewState
 from domain.sizes import AspectRatio, Quality
+from domain.variants import PackedVariant, Variant
 from domain.webhooks import Receiver, Subscription, WebhookEvent, receivers
 
 JsonScalar = str | int | float | bool
@@ -205,6 +208,11 @@ class JobRequest(Model):
         first = self.targets[0]
         return f"{first.provider}/{first.model}/{self.spec.quality}"
 
+    @property
+    def uses(self) -> set[str]:
+        """The jobs that it names anywhere but where callers write what they like."""
+        return mentioned(self.model_dump_json(exclude=_FREE_TEXT, exclude_none=True))
+
     def digital_source_type(self, provider: str, model: str) -> str:
         """The IPTC NewsCode of what one of the targets has made."""
         who = (provider, model)
@@ -229,6 +237,7 @@ class JobRequest(Model):
             recipe=self.recipe,
             expected_seconds=self.targets[0].expected_seconds,
             title=_title(self.spec.words.prompt),
+            uses=sorted(self.uses) or None,
             **self.model_dump(include=_ON_THE_CARD, exclude_none=True),
         )
 
@@ -256,6 +265,14 @@ class JobCard(Model):
     once: Once | None = None
     title: str | None = None
     """How the prompt begins, for lists; jobs of before have none."""
+    uses: list[str] | None = None
+    """Other jobs whose images it is made from, beside those named above."""
+
+    @property
+    def related(self) -> set[str]:
+        """All jobs whose images it is made from, or may be."""
+        named = (self.draft_job_id, self.revision_of, self.retry_of)
+        return {*(self.uses or []), *(job_id for job_id in named if job_id)}
 
     @property
     def asked_provider(self) -> str:
@@ -274,31 +291,57 @@ def _title(prompt: str) -> str:
 
 
 _ON_THE_CARD = set(JobCard.model_fields) & set(JobRequest.model_fields) - {"created_at"}
+_FREE_TEXT: Any = {
+    "spec": {
+        **dict.fromkeys(("prompt", "negative_prompt", "style", "asked"), True),
+        "source": {"prompt", "negative_prompt", "style"},
+    },
+    **dict.fromkeys(("tags", "metadata", "alt_text", "warnings", "endorsement"), True),
+    **dict.fromkeys(("draft_job_id", "revision_of", "retry_of"), True),
+}
 
 
-class Variant(Model):
-    """One encoding of an image in the store, under the result's `asset_prefix`."""
+class AltTextSource(StrEnum):
+    """Who wrote an image's description."""
 
-    name: str
-    width_px: int
-    height_px: int
-    format: str
+    CALLER = "caller"
+    PROMPT = "prompt"
+    """Nobody: it is the prompt."""
 
 
 class ImageAsset(Model):
     """One finished image."""
 
     variants: list[Variant] = Field(min_length=1)
-    """The first is what `url` serves, the full size in the original's format."""
+    """The first is what `url` serves, the full size in the original's format.
+
+    The others follow in the results that lack `others`.
+    """
+    others: list[PackedVariant] | None = None
+    """All but the first, each format from large to small."""
+    social: PackedVariant | None = None
+    """A crop for link previews."""
     size_bytes: int
     sha256: str
     seed: int | None = None
     alt_text: str
+    alt_text_source: AltTextSource | None = None
     thumbhash: str
     dominant_color: str
     digital_source_type: str
     """An IPTC NewsCode, without the scheme's address."""
     provenance: Provenance | None = None
+
+    @property
+    def main(self) -> Variant:
+        """What `url` serves."""
+        described = {"size_bytes": self.size_bytes, "sha256": self.sha256}
+        return self.variants[0].model_copy(update=described)
+
+    @property
+    def further(self) -> list[Variant]:
+        """Every encoding of the whole picture but the main one."""
+        return self.variants[1:] if self.others is None else self.others
 
 
 class JobResult(Model):
@@ -388,6 +431,8 @@ class JobState(Model):
     revision_job_id: str | None = None
     cancel_too_late: bool | None = None
     """A cancel came when the image was paid for and could not be called off; it is kept."""
+    gone_at: datetime | None = None
+    """When its images were given up; what they were is still told."""
 
     @property
     def awaits_review(self) -> bool:
@@ -461,6 +506,8 @@ class JobRecord(Model):
     job_id: str
     request: JobRequest
     state: JobState
+    swept_at: datetime | None = None
+    """When its files were deleted."""
 
 
 class PaidCall(Model):

@@ -22,11 +22,9 @@ from PIL import Image
 
 from domain.errors import SigningFailed, SigningUnavailable
 from domain.provenance import ManifestState, Marks, SigningAlgorithm, Story
+from imaging.develop import Seal
 from imaging.marks import APPROVAL_LABEL, MarkReader
 from imaging.provenance import NEWS_CODES
-
-Seal = Callable[[bytes, str], bytes]
-"""Takes a file's bytes and its format (`png`, `jpeg`, `webp`, `avif`), gives it signed."""
 
 _ORIGINAL = "original"
 _CURVES: dict[str, SigningAlgorithm] = {

@@ -19,10 +19,10 @@ from domain.provenance import (
     Story,
 )
 from domain.renders import DevelopOrder
-from imaging.develop import as_it_is
+from imaging.develop import Seal, as_it_is
 from imaging.marks import MarkReader, Unreadable, upstream_of
 from imaging.provenance import xmp_packet
-from imaging.sealing import CredentialsRefused, Seal, Sealer
+from imaging.sealing import CredentialsRefused, Sealer
 
 GENERATOR = "Darkroom"
 _LARGEST_PEM = 1024 * 1024

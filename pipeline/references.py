@@ -112,12 +112,13 @@ class References:
 
 
 def _check(data: bytes) -> None:
+    problem = "gives no PNG, JPEG or WebP picture of a usable size"
     try:
-        decode(data)
+        decoded = decode(data)
     except InvalidOutput as error:
-        raise _unusable(
-            "reference image", "gives no PNG, JPEG or WebP picture of a usable size"
-        ) from error
+        raise _unusable("reference image", problem) from error
+    if decoded.format == "GIF":
+        raise _unusable("reference image", problem)
 
 
 def _reference(data: bytes, *, is_draft: bool = False) -> Reference:

@@ -26,7 +26,7 @@ _SAME_SHAPE = 1.03
 _PROVIDER_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")
 _BUILT_IN = Path(__file__).with_name("catalogue.toml")
 _OURS = ("defaults", "providers")
-_OTHERS = ("budgets", "keys", "placements", "styles", "webhooks")
+_OTHERS = ("assets", "budgets", "keys", "placements", "retention", "styles", "webhooks")
 
 
 class CatalogueError(Exception):

@@ -17,7 +17,7 @@ from domain.batches import BatchRequest
 from domain.jobs import JobRequest
 from domain.once import Held
 
-MEMO_CARD = "card"
+MEMO_CARD = names.MEMO_CARD
 _SUMMARY_CHARACTERS = 80
 
 

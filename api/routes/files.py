@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
@@ -11,8 +12,8 @@ from fastapi.responses import StreamingResponse
 from api.polling import matches
 from api.problems import answer, declare
 from api.services import Served
-from domain.errors import FileNotFound, RangeNotSatisfiable, StorageUnavailable
-from imaging.develop import CONTENT_TYPES
+from domain.errors import FileGone, FileNotFound, RangeNotSatisfiable, StorageUnavailable
+from imaging.encode import CONTENT_TYPES
 from storage.keys import asset_key
 from storage.objects import InvalidRange, ObjectMissing
 
@@ -20,6 +21,8 @@ router = APIRouter(prefix="/files", tags=["files"])
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _FOR_EVER = "public, max-age=31536000, immutable"
+_FOR_A_DAY = "public, max-age=86400"
+_ANYWHERE = {"X-Content-Type-Options": "nosniff", "Access-Control-Allow-Origin": "*"}
 _SHOWN = frozenset(CONTENT_TYPES.values())
 _CONTENT = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in sorted(_SHOWN)}
 
@@ -32,7 +35,7 @@ _CONTENT = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in
         200: {"content": _CONTENT, "description": "The image"},
         206: {"content": _CONTENT, "description": "A part of it"},
         304: {"description": "As the caller has it"},
-        **declare(FileNotFound, RangeNotSatisfiable, StorageUnavailable),
+        **declare(FileNotFound, FileGone, RangeNotSatisfiable, StorageUnavailable),
     },
 )
 async def file(
@@ -50,7 +53,11 @@ async def file(
     try:
         found = await to.store.open(stored, asked)
     except ObjectMissing:
-        raise FileNotFound("There is no such file.") from None
+        missing = answer(await to.keeping.why_missing(key))
+        missing.headers.update(_ANYWHERE)
+        if missing.status_code == HTTPStatus.GONE:
+            missing.headers["Cache-Control"] = _FOR_A_DAY
+        return missing
     except InvalidRange:
         refused = answer(RangeNotSatisfiable("The range lies outside the file."))
         refused.headers["Content-Range"] = f"bytes */{await to.store.size(stored)}"
@@ -59,8 +66,7 @@ async def file(
         "ETag": found.etag,
         "Cache-Control": _FOR_EVER,
         "Accept-Ranges": "bytes",
-        "X-Content-Type-Options": "nosniff",
-        "Access-Control-Allow-Origin": "*",
+        **_ANYWHERE,
     }
     if matches(found.etag, if_none_match):
         await found.close()

@@ -114,11 +114,11 @@ async def generate(
     The same request with the same key waits for the same image.
     """
     snapshot = await to.submissions.generate(body, blog_id, blog_job_id, caller, once)
-    result = snapshot.state.result
+    result, is_gone = snapshot.state.result, snapshot.state.gone_at is not None
     if result is None:
         raise AssertionError("a completed job has a result")
     return GenerateAnswer(
-        **result_answer(snapshot.job_id, result, at).model_dump(),
+        **result_answer(snapshot.job_id, result, at, gone=is_gone).model_dump(),
         job_id=snapshot.job_id,
         message=stand_in_message(snapshot.card.stand_in_for),
         warnings=snapshot.card.warnings,

@@ -155,5 +155,4 @@ def tamed(body: Any) -> Any:
 def _address(name: str, value: Any) -> Any:
     if not isinstance(value, str) or not value.startswith("http"):
         return tamed(value)
-    is_picture = "eference" in name or "ource" in name
-    return "http://127.0.0.1:1/x.png" if is_picture else "https://receiver.example/"
+    return "http://127.0.0.1:1/x.png" if "mage" in name else "https://receiver.example/"

@@ -50,7 +50,7 @@ CAN_ANSWER: dict[tuple[str, str], set[int]] = {
     ("get", "/caller"): {200},
     ("get", "/providers"): {200},
     ("get", "/models"): {200},
-    ("get", "/files/{key}"): {200, 206, 304, 404, 416, 503},
+    ("get", "/files/{key}"): {200, 206, 304, 404, 410, 416, 503},
 }
 
 OPEN = {"/files/{key}"}

@@ -205,6 +205,16 @@ CONTRACT = [
         "invalid_request storage_unavailable",
         "?limit ?cursor",
     ),
+    *(
+        Line(
+            f"POST /{verb}",
+            202,
+            "job_id status message estimated_completion_time is_draft",
+            f"{SUBMITTED} job_not_found",
+            "source_image_url source_job_id provider model webhook_url ?blog_id Idempotency-Key",
+        )
+        for verb in ("variations", "upscale", "edit")
+    ),
     Line("POST /quote", 200, "images total", f"{REFUSED} {ONCE}", "Idempotency-Key"),
     Line("GET /providers", 200, "providers"),
     Line("GET /models", 200, "models"),

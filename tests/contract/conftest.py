@@ -37,10 +37,10 @@ def stack(whole_stack: Stack) -> Stack:
 @pytest.fixture(scope="session")
 def compiled_flows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the compiled flows; compiling them is itself a check of their types."""
-    npm.install(HERE)
+    install_compiler()
     folder = tmp_path_factory.mktemp("flows")
     compiler = HERE / "node_modules" / "typescript" / "bin" / "tsc"
-    npm.output_of(HERE, "node", str(compiler), "--project", str(HERE), "--outDir", str(folder))
+    output_of("node", str(compiler), "--project", str(HERE), "--outDir", str(folder))
     shutil.copy(HERE / "package.json", folder)  # it says that these are modules
     return folder
 
@@ -50,9 +50,17 @@ def run_flow(stack: Stack, compiled_flows: Path) -> RunFlow:
     """Run a flow of `run.ts` against the stack; gives what it printed."""
 
     def run(flow: str) -> Any:
-        env = {**os.environ, "DARKROOM_URL": stack.url, "NO_PROXY": "127.0.0.1"}
-        return json.loads(
-            npm.output_of(HERE, "node", str(compiled_flows / "run.js"), flow, env=env)
-        )
+        return json.loads(output_of("node", str(compiled_flows / "run.js"), flow, url=stack.url))
 
     return run
+
+
+def install_compiler() -> None:
+    """Install what the lock names, unless that was done already."""
+    npm.install(HERE)
+
+
+def output_of(program: str, *arguments: str, url: str = "") -> str:
+    """What a program prints; a test that cannot run it fails, and says what is missing."""
+    env = {**os.environ, "DARKROOM_URL": url, "NO_PROXY": "127.0.0.1"}
+    return npm.output_of(HERE, program, *arguments, env=env)

@@ -17,8 +17,8 @@ import pytest
 from domain.webhooks import Delivery, WebhookEvent
 from pipeline.delivering import Message, WebhookSender
 from pipeline.subscribing import load_subscriptions
-from tests import npm
 from tests.contract.conftest import HERE as CONTRACT
+from tests.contract.conftest import install_compiler, output_of
 from tests.docs.pages import page, snippets
 from tests.receivers import LOOPBACK, SECRET, secret
 from tests.waiting import eventually, free_port
@@ -37,14 +37,14 @@ def python_receiver(tmp_path: Path) -> list[str]:
 
 @pytest.fixture
 def typescript_receiver(tmp_path: Path) -> list[str]:
-    npm.install(CONTRACT)
+    install_compiler()
     [code] = snippets(PAGE, "typescript")
     (tmp_path / "receive.ts").write_text(code)
     for name in ("package.json", "tsconfig.json"):
         shutil.copy(CONTRACT / name, tmp_path)
     (tmp_path / "node_modules").symlink_to(CONTRACT / "node_modules")
     compiler = CONTRACT / "node_modules" / "typescript" / "bin" / "tsc"
-    npm.output_of(CONTRACT, "node", str(compiler), "--project", str(tmp_path))
+    output_of("node", str(compiler), "--project", str(tmp_path))
     return ["node", str(tmp_path / "receive.js")]
 
 
