@@ -19,15 +19,10 @@ export function Choices({ job, chosen, choose }) {
       const image = job.images?.[index];
       return html`<button key=${index} role="radio" aria-checked=${index === chosen} aria-label=${`Image ${index + 1} of ${job.image_count}`}
         tabindex=${index === chosen ? 0 : -1} onClick=${(event) => { event.stopPropagation(); choose(index); }}>
-        ${image ? html`<${Picture} image=${{ ...image, alt_text: "" }} src=${smallest(image)} />` : index + 1}
+        ${image ? html`<${Picture} image=${{ ...image, alt_text: "" }} src=${image.thumbnail_url} />` : index + 1}
         <kbd>${index + 1}</kbd></button>`;
     })}
   </div>`;
-}
-
-export function smallest(image) {
-  const variants = image.variants ?? [];
-  return variants.reduce((least, each) => (each.width < least.width ? each : least), variants[0] ?? image).url;
 }
 
 export function useCanChoose(job) {

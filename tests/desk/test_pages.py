@@ -161,9 +161,9 @@ class TestPages:
         final = (await darkroom.open.job(f"{made.draft_id}-final"))["result"]["images"][0]
         assert markup.startswith("<picture>")
         assert f'src="{final["url"]}"' in markup
-        formats = {variant["format"] for variant in final["variants"]} - {final["format"]}
-        for each in formats:
-            assert f'<source type="image/{each}"' in markup
+        for source in final["sources"]:
+            assert f'<source type="{source["type"]}"' in markup
+            assert f'srcset="{source["srcset"]}"' in markup
 
     async def test_costs_are_drawn_and_in_a_table(
         self, darkroom: Darkroom, page: Page, made: Made

@@ -131,15 +131,17 @@ class TestTheStory:
         await page.keyboard.press("3")
         await expect(shown).to_have_attribute("src", images[2]["url"])
         await page.keyboard.press("ArrowRight")
-        await expect(shown).to_have_attribute(
-            "src", (await darkroom.open.job(second))["result"]["images"][0]["url"]
-        )
+        other = (await darkroom.open.job(second))["result"]["images"][0]
+        await expect(shown).to_have_attribute("src", other["url"])
+        await page.keyboard.press("ArrowLeft")
+        await expect(shown).to_have_attribute("src", images[2]["url"])
         await page.keyboard.press("a")
-        await expect(page.get_by_text("Approved. The final is being made")).to_be_visible()
-        await darkroom.open.completed(f"{second}-final")
+        await expect(shown).to_have_attribute("src", other["url"])
+        assert (await darkroom.open.job(first))["review"]["image_index"] == 2
         await page.keyboard.press("Escape")
         await expect(loupe).to_have_count(0)
-        await expect(frame(page, second)).to_contain_text("Approved")
+        await expect(frame(page, first)).to_contain_text("Approved")
+        await expect(frame(page, second)).to_be_focused()
 
     async def test_what_others_decide_shows_without_a_reload(
         self, darkroom: Darkroom, page: Page, unique: Unique

@@ -85,8 +85,8 @@ function WithFinal({ job, onClose }) {
   if (!final.value.result) {
     return html`<${Confirm} title="The final is not there yet" verb="Watch it" onClose=${onClose} onConfirm=${() => go("jobs", job.final_job_id)}><p>It is ${stateName(final.value.status).toLowerCase()}.</p><//>`;
   }
-  const flat = (answer) => ({ ...answer.result, ...answer.result.images[0] });
-  return html`<${CompareDialog} draft=${flat(job)} final=${flat(final.value)} onClose=${onClose} />`;
+  const flat = (answer, index = 0) => ({ ...answer.result, ...answer.result.images[index] });
+  return html`<${CompareDialog} draft=${flat(job, job.review?.image_index)} final=${flat(final.value)} onClose=${onClose} />`;
 }
 
 function kind(job) {

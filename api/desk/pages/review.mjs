@@ -48,6 +48,7 @@ export function Review({ query }) {
   const finals = mine.filter((job) => !job.is_draft && isWorking(job) && !shown.has(job.draft_job_id));
   const blogs = [...new Set(mine.map((job) => job.blog_id).filter(Boolean))].sort();
   const decided = mine.filter((job) => !isAwaiting(job) && !isWorking(job)).length;
+  const chosenOf = (job) => chosen[job.job_id] ?? job.review?.image_index ?? 0;
   const finalOf = (job) => jobs[job.final_job_id];
   const current = at && drafts.some((job) => job.job_id === at) ? at : (awaiting[0] ?? drafts[0])?.job_id;
 
@@ -126,22 +127,24 @@ export function Review({ query }) {
       <p>New drafts appear here by themselves while they are made.</p>
       ${may("generate") && html`<a class="button primary" href=${to("new")}><${Icon} name="new" />Make images</a>`}<//>`}
     <div ref=${sheet} class="sheet ${size === "large" ? "large" : "small-ones"}">
-      ${groups.map((group) => html`<${Group} key=${group.key} group=${group} finalOf=${finalOf} chosen=${chosen} choose=${choose}
+      ${groups.map((group) => html`<${Group} key=${group.key} group=${group} finalOf=${finalOf} chosenOf=${chosenOf} choose=${choose}
         current=${current} setAt=${setAt} open=${setOpen} done=${decidedOn} approveAll=${(jobs_) => setOpen({ all: jobs_ })} />`)}
     </div>
     ${finals.length > 0 && html`<section class="group" aria-label="Finals in work"><header class="group-head"><h2>Finals in work</h2></header>
       <ul class="rows">${finals.map((job) => html`<li key=${job.job_id}><a href=${to("jobs", job.job_id)}>${job.title ?? job.job_id}</a>
         <${JobStatus} job=${job} /><${Progress} value=${job.progress_percentage} label=${`Final: ${job.title ?? job.job_id}`} /></li>`)}</ul></section>`}
     ${loupeJob && html`<${Loupe} job=${loupeJob} position=${visible.indexOf(loupeJob) + 1} total=${visible.length}
-      chosen=${chosen[loupeJob.job_id] ?? 0} choose=${choose(loupeJob.job_id)} move=${move}
+      chosen=${chosenOf(loupeJob)} choose=${choose(loupeJob.job_id)} move=${move}
       onReject=${() => setOpen({ reject: loupeJob.job_id, from: loupeJob.job_id })} onRevise=${() => setOpen({ revise: loupeJob.job_id, from: loupeJob.job_id })}
       onCompare=${finalOf(loupeJob)?.url ? () => setOpen({ compare: loupeJob.job_id, from: loupeJob.job_id }) : null}
       onDone=${() => decidedOn(loupeJob.job_id)} onClose=${() => { setOpen(null); focus(loupeJob.job_id); }} />`}
     ${open?.reject && html`<${RejectDialog} job=${jobs[open.reject]} onClose=${() => setOpen(back)} onDone=${() => decidedOn(open.reject)} />`}
     ${open?.revise && html`<${ReviseDialog} job=${jobs[open.revise]} onClose=${() => setOpen(back)} onDone=${() => decidedOn(open.revise)} />`}
-    ${open?.compare && html`<${CompareDialog} draft=${jobs[open.compare]} final=${finalOf(jobs[open.compare])} onClose=${() => setOpen(back)} />`}
+    ${open?.compare && html`<${CompareDialog} draft=${approvedImage(jobs[open.compare])} final=${finalOf(jobs[open.compare])} onClose=${() => setOpen(back)} />`}
     ${open?.all && html`<${ApproveAll} jobs=${open.all} onClose=${() => setOpen(null)} />`}`;
 }
+
+const approvedImage = (job) => ({ ...job, ...job.images?.[job.review?.image_index ?? 0] });
 
 function lead(awaiting, drafts) {
   const working = drafts.filter(isWorking).length;
@@ -176,7 +179,7 @@ function ApproveAll({ jobs, onClose }) {
   <//>`;
 }
 
-function Group({ group, finalOf, chosen, choose, current, setAt, open, done, approveAll: all }) {
+function Group({ group, finalOf, chosenOf, choose, current, setAt, open, done, approveAll: all }) {
   const known = useStore(batches)[group.batch_id];
   const awaiting = group.jobs.filter(isAwaiting);
   const working = group.jobs.filter(isWorking);
@@ -193,7 +196,7 @@ function Group({ group, finalOf, chosen, choose, current, setAt, open, done, app
     </header>
     <div class="frames">
       ${group.jobs.map((job, index) => html`<${Frame} key=${job.job_id} job=${job} number=${index + 1} final=${finalOf(job)}
-        chosen=${chosen[job.job_id] ?? 0} choose=${choose(job.job_id)} isCurrent=${current === job.job_id} setAt=${setAt} open=${open} done=${done} />`)}
+        chosen=${chosenOf(job)} choose=${choose(job.job_id)} isCurrent=${current === job.job_id} setAt=${setAt} open=${open} done=${done} />`)}
     </div>
   </section>`;
 }
