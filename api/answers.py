@@ -15,6 +15,7 @@ from api.schemas import (
     CostAnswer,
     ErrorAnswer,
     FinalAnswer,
+    ImageGenerationJobResponse,
     ImageJobStatusResponse,
     LinksAnswer,
     ResultAnswer,
@@ -31,7 +32,9 @@ from domain.jobs import (
     JobError,
     JobResult,
     JobState,
+    JobStatus,
 )
+from domain.renders import total_usd
 from domain.reviews import FinalOffer, Review
 from settings import Settings
 from storage.keys import ASSETS
@@ -78,18 +81,25 @@ class Addresses:
             self=here,
             events=f"{here}/events",
             temporal_ui=self.workflow(batch_id),
+            rounds=None,
+            source=None,
             approve=f"{here}/approve",
             reject=f"{here}/reject",
         )
 
-    def job_links(self, job_id: str, state: JobState | None = None) -> LinksAnswer:
+    def job_links(
+        self, job_id: str, state: JobState | None = None, source_job_id: str | None = None
+    ) -> LinksAnswer:
         """What can be done with a job now."""
-        here = f"{self.api}{API}/jobs/{job_id}"
+        jobs = f"{self.api}{API}/jobs"
+        here = f"{jobs}/{job_id}"
         may_decide = state is not None and state.awaits_review
         return LinksAnswer(
             self=here,
             events=f"{here}/events",
             temporal_ui=self.workflow(job_id),
+            rounds=f"{here}/rounds",
+            source=f"{jobs}/{source_job_id}" if source_job_id else None,
             approve=f"{here}/approve" if may_decide else None,
             reject=f"{here}/reject" if may_decide else None,
         )
@@ -108,11 +118,18 @@ def job_answer(
         created_at=card.created_at,
         started_at=state.started_at,
         completed_at=state.completed_at,
-        result=result_answer(snapshot.job_id, state.result, at) if state.result else None,
+        result=(
+            result_answer(snapshot.job_id, state.result, at, gone=state.gone_at is not None)
+            if state.result
+            else None
+        ),
+        gone_at=state.gone_at,
         error_message=state.error.message if state.error else None,
         estimated_time_remaining=estimates.remaining(card.recipe, card.expected_seconds, state),
         is_draft=card.is_draft,
         final_job_id=state.final_job_id,
+        operation=card.operation,
+        source_job_id=card.source_job_id,
         batch_id=card.batch_id,
         blog_id=card.blog_id,
         blog_job_id=card.blog_job_id,
@@ -130,15 +147,18 @@ def job_answer(
         error=_error(state.error) if state.error else None,
         cancellation=Cancellation.TOO_LATE if state.cancel_too_late else None,
         cost=cost_answer(state),
-        links=at.job_links(snapshot.job_id, state),
+        links=at.job_links(snapshot.job_id, state, card.source_job_id),
     )
 
 
-def result_answer(job_id: str, result: JobResult, at: Addresses) -> ResultAnswer:
-    """The result, every key as an address."""
+def result_answer(
+    job_id: str, result: JobResult, at: Addresses, *, gone: bool = False
+) -> ResultAnswer:
+    """The result, every key as an address, also where nothing is there any more."""
     return ResultAnswer(
+        success=True,
         images=[
-            image_answer(job_id, index, image, result, at.file)
+            image_answer(job_id, index, image, result, at.file, gone=gone)
             for index, image in enumerate(result.images)
         ],
         generation_time_seconds=result.generation_time_seconds,
@@ -146,6 +166,8 @@ def result_answer(job_id: str, result: JobResult, at: Addresses) -> ResultAnswer
         model=result.model,
         cost=result.cost_usd or 0.0,
         consistency=result.consistency,
+        prompt=result.prompt,
+        full_prompt=result.full_prompt,
     )
 
 
@@ -163,12 +185,12 @@ def batch_answer(snapshot: BatchSnapshot, at: Addresses) -> BatchStatusAnswer:
         total_images=request.total_images,
         counts=dict(Counter(item.status for item in state.items)),
         review_counts=dict(Counter(item.review for item in state.items if item.review)),
-        cost=_cost(None if None in costs else sum(cost for cost in costs if cost is not None)),
+        cost=cost_sum_answer(total_usd(costs)),
         cancelled=state.cancelled,
         blog_id=request.blog_id,
         blog_job_id=request.blog_job_id,
         jobs=[
-            _batch_job(item_id(snapshot.batch_id, index), item, at)
+            _batch_job(item_id(snapshot.batch_id, index), item, at, snapshot.gone)
             for index, item in enumerate(state.items)
         ],
         links=at.batch_links(snapshot.batch_id),
@@ -188,6 +210,18 @@ def accepted_message(card: JobCard) -> str:
     return " ".join([accepted, *(card.warnings or [])])
 
 
+def accepted_answer(job_id: str, card: JobCard, seconds: int) -> ImageGenerationJobResponse:
+    """The answer to who submits a job."""
+    return ImageGenerationJobResponse(
+        job_id=job_id,
+        status=JobStatus.QUEUED,
+        message=accepted_message(card),
+        estimated_completion_time=seconds,
+        is_draft=card.is_draft,
+        warnings=card.warnings,
+    )
+
+
 def final_answer(offer: FinalOffer) -> FinalAnswer:
     """The final that a draft would get."""
     return FinalAnswer(
@@ -200,7 +234,7 @@ def final_answer(offer: FinalOffer) -> FinalAnswer:
     )
 
 
-def _batch_job(job_id: str, item: BatchItem, at: Addresses) -> BatchJobAnswer:
+def _batch_job(job_id: str, item: BatchItem, at: Addresses, gone: frozenset[str]) -> BatchJobAnswer:
     return BatchJobAnswer(
         job_id=job_id,
         status=item.status,
@@ -209,6 +243,7 @@ def _batch_job(job_id: str, item: BatchItem, at: Addresses) -> BatchJobAnswer:
         final_status=item.final_status,
         revision_job_id=item.job_id,
         url=at.file(item.image_key) if item.image_key else None,
+        gone=(item.job_id or job_id) in gone,
         final_url=at.file(item.final_image_key) if item.final_image_key else None,
         error_code=item.error_code,
     )
@@ -245,6 +280,7 @@ def review_answer(review: Review) -> ReviewAnswer:
         decided_at=review.decided_at,
         expires_at=review.expires_at,
         problem=review.problem,
+        image_index=review.image_index,
         final=final_answer(review.final) if review.final else None,
     )
 
@@ -263,6 +299,11 @@ def image_cost_answer(result: JobResult) -> CostAnswer:
     if result.cost_usd is None:
         return _cost(None)
     return _cost(round(result.cost_usd / len(result.images), 6), result.cost_basis)
+
+
+def cost_sum_answer(amount_usd: float | None) -> CostAnswer:
+    """What several jobs cost together."""
+    return _cost(amount_usd)
 
 
 def _cost(

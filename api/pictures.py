@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from api.schemas import ImageAnswer, SourceAnswer, VariantAnswer
+from api.schemas import (
+    ImageAnswer,
+    ProvenanceAnswer,
+    SourceAnswer,
+    UpstreamAnswer,
+    VariantAnswer,
+)
 from domain.jobs import ImageAsset, JobResult
+from domain.provenance import Provenance
 from domain.variants import Variant
 from imaging.encode import CONTENT_TYPES
 from imaging.provenance import NEWS_CODES
@@ -20,17 +27,25 @@ _FOR_ALL = ("jpeg", "png", *reversed(_BY_TYPE))
 
 
 def image_answer(
-    job_id: str, index: int, image: ImageAsset, result: JobResult, address: Address
+    job_id: str,
+    index: int,
+    image: ImageAsset,
+    result: JobResult,
+    address: Address,
+    *,
+    gone: bool = False,
 ) -> ImageAnswer:
-    """Everything about an image, every key as an address."""
+    """Everything about an image, every key as an address, also where nothing is there any more."""
     variants = [image.main, *image.further]
     told = [_variant(variant, result, address) for variant in variants]
+    source_type = f"{NEWS_CODES}{image.digital_source_type}"
     return ImageAnswer(
         url=told[0].url,
         width=told[0].width,
         height=told[0].height,
         image_id=f"{job_id}.{index}",
         image_url=told[0].url,
+        gone=gone,
         thumbnail_url=thumbnail_url(image, result, address),
         social_url=address(result.key(image.social)) if image.social else None,
         format=told[0].format,
@@ -48,13 +63,23 @@ def image_answer(
             if (found := _of(kind, image))
         ],
         srcset=_srcset(_for_all(image), result, address),
-        digital_source_type=f"{NEWS_CODES}{image.digital_source_type}",
+        digital_source_type=source_type,
+        provenance=_provenance(source_type, image.provenance or Provenance()),
     )
 
 
 def thumbnail_url(image: ImageAsset, result: JobResult, address: Address) -> str:
     """Where the smallest encoding lies that is shown by every browser."""
     return address(result.key(_for_all(image)[0]))
+
+
+def _provenance(source_type: str, kept: Provenance) -> ProvenanceAnswer:
+    upstream = kept.upstream
+    return ProvenanceAnswer(
+        digital_source_type=source_type,
+        signed=kept.signed,
+        upstream=UpstreamAnswer(**upstream.model_dump()) if upstream else None,
+    )
 
 
 def _for_all(image: ImageAsset) -> list[Variant]:

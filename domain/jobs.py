@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from pydantic import Field
 
 from domain.errors import Billed, JobFailure
+from domain.ids import mentioned
 from domain.model import Model
 from domain.once import Once
-from domain.reviews import FinalOffer, Review, ReviewState
+from domain.operations import Operation, Source, digital_source_type
+from domain.provenance import Provenance
+from domain.reviews import Endorsement, FinalOffer, Review, ReviewState
 from domain.sizes import AspectRatio, Quality
 from domain.variants import PackedVariant, Variant
 from domain.webhooks import Receiver, Subscription, WebhookEvent, receivers
@@ -87,6 +91,19 @@ class Target(Model):
     """What the model makes, where it cannot make exactly what was asked for."""
     images_per_call: int | None = None
     """None for one."""
+    only_resamples: bool | None = None
+    """Whether it invents nothing; None for a model that does."""
+
+
+class Asked(Model):
+    """A caller's own words, of which a house style or a placement has made the prompt."""
+
+    prompt: str
+    negative_prompt: str | None = None
+    style: str | None = None
+    placement: str | None = None
+    own_size: bool | None = None
+    """The size is the caller's, not the placement's."""
 
 
 class ImageSpec(Model):
@@ -105,6 +122,35 @@ class ImageSpec(Model):
     reference_image_url: str | None = None
     reference_key: str | None = None
     """The store's key of the draft's original, where the final is bound to it."""
+    operation: Operation | None = None
+    """What the provider does; None where it draws from words, and from references if any."""
+    source: Source | None = None
+    """What it does it to; also of a final that is drawn after its draft alone."""
+    mask_key: str | None = None
+    """The store's key of the mask: greys as large as the source, white where it may change."""
+    strength: float | None = None
+    """How far the picture may depart from its source, above 0 to 1; None as the model does."""
+
+    @property
+    def task(self) -> Operation:
+        """What the provider does."""
+        return self.operation or Operation.GENERATE
+
+    palette: list[str] | None = None
+    """The house style's colours, as `#rrggbb` or by name; the prompt says them too."""
+    asked: Asked | None = None
+    """None where the caller's words are the prompt."""
+
+    @property
+    def words(self) -> Asked:
+        """What the caller wrote."""
+        return self.asked or Asked(
+            prompt=self.prompt, negative_prompt=self.negative_prompt, style=self.style
+        )
+
+    def seed_of(self, index: int) -> int:
+        """The seed of the image with that index."""
+        return (self.seed + index) % 2**32
 
 
 class JobRequest(Model):
@@ -136,7 +182,14 @@ class JobRequest(Model):
     draft_job_id: str | None = None
     revision_of: str | None = None
     retry_of: str | None = None
+    named_provider: str | None = None
+    """The one that the caller or an editor named; None where it was chosen for them."""
     consistency: Consistency | None = None
+    endorsement: Endorsement | None = None
+    """The approval that started it, where it is the final of a draft."""
+    operation: Operation | None = None
+    """What was asked for; None for `generate`."""
+    source_job_id: str | None = None
     warnings: list[str] | None = None
     """What the caller should know, such as a model that is going to be shut down."""
     once: Once | None = None
@@ -153,6 +206,21 @@ class JobRequest(Model):
         first = self.targets[0]
         return f"{first.provider}/{first.model}/{self.spec.quality}"
 
+    @property
+    def uses(self) -> set[str]:
+        """The jobs that it names anywhere but where callers write what they like."""
+        return mentioned(self.model_dump_json(exclude=_FREE_TEXT, exclude_none=True))
+
+    def digital_source_type(self, provider: str, model: str) -> str:
+        """The IPTC NewsCode of what one of the targets has made."""
+        who = (provider, model)
+        made = [target for target in self.targets if (target.provider, target.model) == who]
+        return digital_source_type(
+            self.operation or Operation.GENERATE,
+            self.spec.source,
+            only_resamples=any(target.only_resamples for target in made),
+        )
+
     def receivers(self, event: WebhookEvent) -> list[Receiver]:
         """Who is told of an event of this job."""
         url, events = self.webhook_url, self.webhook_events
@@ -166,6 +234,7 @@ class JobRequest(Model):
             is_draft=self.is_draft,
             recipe=self.recipe,
             expected_seconds=self.targets[0].expected_seconds,
+            uses=sorted(self.uses) or None,
             **self.model_dump(include=_ON_THE_CARD, exclude_none=True),
         )
 
@@ -187,8 +256,18 @@ class JobCard(Model):
     draft_job_id: str | None = None
     revision_of: str | None = None
     retry_of: str | None = None
+    operation: Operation | None = None
+    source_job_id: str | None = None
     warnings: list[str] | None = None
     once: Once | None = None
+    uses: list[str] | None = None
+    """Other jobs whose images it is made from, beside those named above."""
+
+    @property
+    def related(self) -> set[str]:
+        """All jobs whose images it is made from, or may be."""
+        named = (self.draft_job_id, self.revision_of, self.retry_of)
+        return {*(self.uses or []), *(job_id for job_id in named if job_id)}
 
     @property
     def asked_provider(self) -> str:
@@ -202,6 +281,14 @@ class JobCard(Model):
 
 
 _ON_THE_CARD = set(JobCard.model_fields) & set(JobRequest.model_fields) - {"created_at"}
+_FREE_TEXT: Any = {
+    "spec": {
+        **dict.fromkeys(("prompt", "negative_prompt", "style", "asked"), True),
+        "source": {"prompt", "negative_prompt", "style"},
+    },
+    **dict.fromkeys(("tags", "metadata", "alt_text", "warnings", "endorsement"), True),
+    **dict.fromkeys(("draft_job_id", "revision_of", "retry_of"), True),
+}
 
 
 class AltTextSource(StrEnum):
@@ -233,6 +320,7 @@ class ImageAsset(Model):
     dominant_color: str
     digital_source_type: str
     """An IPTC NewsCode, without the scheme's address."""
+    provenance: Provenance | None = None
 
     @property
     def main(self) -> Variant:
@@ -257,10 +345,18 @@ class JobResult(Model):
     cost_usd: float | None = None
     cost_basis: CostBasis | None = None
     consistency: Consistency | None = None
+    prompt: str | None = None
+    """The caller's."""
+    full_prompt: str | None = None
+    """As it was sent, where a house style or a placement made more of it."""
 
     def key(self, variant: Variant) -> str:
         """The store's key of a variant."""
         return f"{self.asset_prefix}/{variant.name}"
+
+    def drawn_seed(self, index: int) -> int | None:
+        """What an image was drawn with; None where nobody knows, or there is no such image."""
+        return self.images[index].seed if 0 <= index < len(self.images) else None
 
 
 class Developed(Model):
@@ -325,6 +421,8 @@ class JobState(Model):
     revision_job_id: str | None = None
     cancel_too_late: bool | None = None
     """A cancel came when the image was paid for and could not be called off; it is kept."""
+    gone_at: datetime | None = None
+    """When its images were given up; what they were is still told."""
 
     @property
     def awaits_review(self) -> bool:
@@ -398,6 +496,8 @@ class JobRecord(Model):
     job_id: str
     request: JobRequest
     state: JobState
+    swept_at: datetime | None = None
+    """When its files were deleted."""
 
 
 class PaidCall(Model):

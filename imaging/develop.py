@@ -15,7 +15,7 @@ from domain.errors import Billed, InvalidOutput
 from imaging.assets import AssetSettings
 from imaging.cropping import attentive_crop
 from imaging.decode import Decoded, decode
-from imaging.encode import CONTENT_TYPES, encode
+from imaging.encode import encode
 from imaging.placeholder import placeholder
 from imaging.provenance import TRAINED_ALGORITHMIC_MEDIA, mark_jpeg, mark_png, xmp_packet
 
@@ -26,7 +26,7 @@ _Page = tuple[Image.Image, str]
 """A picture at one size, and the format that it is wanted in."""
 
 Seal = Callable[[bytes, str], bytes]
-"""Takes a finished encoding and its media type, gives it back signed; called on many threads."""
+"""Takes a finished encoding and its format, gives it signed; called on many threads."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,6 @@ class Developed:
     """Base64, see https://evanw.github.io/thumbhash/."""
     dominant_color: str
     """`#rrggbb`."""
-    digital_source_type: str
 
     @property
     def encodings(self) -> list[Encoded]:
@@ -62,23 +61,29 @@ class Developed:
         return [self.main, *self.variants, *([self.social] if self.social else [])]
 
 
+def as_it_is(data: bytes, image_format: str) -> bytes:
+    """The file itself: the seal of what is not signed."""
+    return data
+
+
 def develop_original(
     data: bytes,
     settings: AssetSettings | None = None,
     *,
     is_preview: bool = False,
-    digital_source_type: str = TRAINED_ALGORITHMIC_MEDIA,
-    seal: Seal | None = None,
+    packet: bytes | None = None,
+    seal: Seal = as_it_is,
     hands: Executor | None = None,
 ) -> Developed:
     """Encode an original for the web, every encoding marked with how it came to be; blocks.
 
-    A preview has one variant. Encoders run on `hands`, of which the calling thread is none, or here
-    where there are none. Raises `InvalidOutput` when the bytes are no usable picture.
+    A preview has one variant. `packet` is the XMP of each, `seal` the last that is done to it.
+    Encoders run on `hands`, of which the calling thread is none, or here where there are none.
+    Raises `InvalidOutput` when the bytes are no usable picture, and what `seal` raises.
     """
     settings = settings or AssetSettings()
     decoded = decode(data)
-    work = _Work(settings, xmp_packet(digital_source_type), seal)
+    work = _Work(settings, packet or xmp_packet(TRAINED_ALGORITHMIC_MEDIA), seal)
     crop = None
     if is_preview or settings.is_small(decoded.image.width):
         pages = _preview(decoded, settings)
@@ -97,7 +102,6 @@ def develop_original(
         social=done[-1] if crop is not None else None,
         thumbhash=thumbhash,
         dominant_color=dominant_color,
-        digital_source_type=digital_source_type,
     )
 
 
@@ -112,7 +116,7 @@ class _Work:
 
     settings: AssetSettings
     xmp: bytes
-    seal: Seal | None
+    seal: Seal
 
     def encoded(self, image: Image.Image, image_format: str) -> Encoded:
         try:
@@ -131,8 +135,7 @@ class _Work:
         return self.encoded(decoded.image, _main_format(decoded))
 
     def _finished(self, data: bytes, image_format: str, image: Image.Image) -> Encoded:
-        if self.seal is not None:
-            data = self.seal(data, CONTENT_TYPES[image_format])
+        data = self.seal(data, image_format)
         return Encoded(data, image_format, *image.size, hashlib.sha256(data).hexdigest())
 
 

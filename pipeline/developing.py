@@ -27,6 +27,7 @@ from domain.variants import Variant
 from imaging.assets import AssetSettings
 from imaging.develop import Encoded, develop_original
 from imaging.encode import CONTENT_TYPES
+from pipeline.marking import Marker
 from pipeline.planning import Planner
 from providers.catalogue import CatalogueError, read_config
 from storage.archive import Archive
@@ -47,11 +48,13 @@ class Developer:
         store: ObjectStore,
         archive: Archive,
         planner: Planner,
+        marker: Marker | None = None,
         assets: AssetSettings | None = None,
     ) -> None:
         self._store = store
         self._archive = archive
         self._planner = planner
+        self._marker = marker or Marker()
         self._assets = assets or AssetSettings()
         cores = os.cpu_count() or 1
         self._hands = ThreadPoolExecutor(cores, thread_name_prefix="encode")
@@ -60,7 +63,8 @@ class Developer:
     async def develop(self, order: DevelopOrder) -> Developed:
         """The job's result once its assets and its record are stored.
 
-        Raises `InvalidOutput`, `StorageUnavailable`. Running it again gives the same objects.
+        Raises `InvalidOutput`, `SigningFailed`, `StorageUnavailable`. Running it again gives the
+        same objects, but that signatures differ.
         """
         prefix = asset_prefix(order.job_id, order.request.asset_token)
         images = await asyncio.gather(
@@ -80,6 +84,8 @@ class Developer:
                 cost_usd=rendered.cost_usd,
                 cost_basis=rendered.cost_basis,
                 consistency=order.request.consistency,
+                prompt=order.request.spec.words.prompt,
+                full_prompt=order.request.spec.prompt if order.request.spec.asked else None,
             ),
             completed_at=datetime.now(UTC),
             final=self._offer(order),
@@ -105,12 +111,16 @@ class Developer:
     ) -> ImageAsset:
         request = order.request
         async with self._tables:
+            data = await self._store.get(original.key)
+            marking = await asyncio.to_thread(self._marker.marking, order, index, data)
             developed = await asyncio.to_thread(
                 partial(
                     develop_original,
-                    await self._store.get(original.key),
+                    data,
                     self._assets,
                     is_preview=request.is_draft,
+                    packet=marking.packet,
+                    seal=marking.seal,
                     hands=self._hands,
                 )
             )
@@ -128,7 +138,8 @@ class Developer:
             alt_text_source=AltTextSource.CALLER if request.alt_text else AltTextSource.PROMPT,
             thumbhash=developed.thumbhash,
             dominant_color=developed.dominant_color,
-            digital_source_type=developed.digital_source_type,
+            digital_source_type=marking.digital_source_type,
+            provenance=marking.provenance,
         )
 
     async def _stored(self, prefix: str, encoding: Encoded) -> Variant:
@@ -164,8 +175,16 @@ def state_after(order: DevelopOrder, developed: Developed) -> JobState:
 
 
 def alt_text_of(spec: ImageSpec) -> str:
-    """The prompt as an image description, cut at a word."""
-    words = " ".join(spec.prompt.split())
+    """What the image shows, in the caller's words, cut at a word."""
+    words = " ".join(_described(spec).split())
     if len(words) <= _ALT_TEXT_CHARACTERS:
         return words
     return words[:_ALT_TEXT_CHARACTERS].rsplit(" ", 1)[0] + "…"
+
+
+def _described(spec: ImageSpec) -> str:
+    """What an edit says names only what changes."""
+    said, source = spec.words.prompt, spec.source
+    if source is None or spec.prompt == source.prompt:
+        return said
+    return "; ".join(filter(None, (source.prompt, said))) or "A picture"

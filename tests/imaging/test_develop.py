@@ -12,6 +12,7 @@ from thumbhash import thumb_hash_to_average_rgba
 from domain.errors import InvalidOutput
 from imaging.assets import AssetSettings
 from imaging.develop import Encoded, develop_original
+from imaging.provenance import xmp_packet
 from tests.imaging.pictures import AI_MADE, encoded, gradient, pixels, source_types
 
 FINAL = encoded(gradient(1536, 864), "PNG")
@@ -62,7 +63,14 @@ class TestDevelop:
         original = encoded(gradient(), "JPEG", exif=exif.tobytes())
         main = develop_original(original).encodings[0]
         assert source_types(main.data) == [AI_MADE]
-        assert opened(main).getexif()[0x010E] == "a description"
+
+    def test_the_seal_is_the_last_that_is_done_to_each_file(self) -> None:
+        developed = develop_original(
+            encoded(gradient(), "PNG"), seal=lambda data, kind: data + kind.encode()
+        )
+        for encoding in developed.encodings:
+            assert encoding.data.endswith(encoding.format.encode())
+            assert encoding.sha256 == hashlib.sha256(encoding.data).hexdigest()
 
     def test_again_gives_the_same_bytes(self) -> None:
         original = encoded(gradient(), "PNG")
@@ -150,20 +158,10 @@ class TestDevelop:
             assert develop_original(FINAL, hands=hands) == develop_original(FINAL)
 
     def test_the_mark_is_as_it_is_told(self) -> None:
-        edited = "compositeWithTrainedAlgorithmicMedia"
         told = AI_MADE.replace("trained", "compositeWithTrained")
-        developed = develop_original(encoded(gradient(), "PNG"), digital_source_type=edited)
-        assert developed.digital_source_type == edited
-        for encoding in developed.encodings:
+        packet = xmp_packet("compositeWithTrainedAlgorithmicMedia")
+        for encoding in develop_original(encoded(gradient(), "PNG"), packet=packet).encodings:
             assert source_types(encoding.data) == [told]
-
-    def test_an_encoding_is_sealed_before_it_is_hashed(self) -> None:
-        developed = develop_original(
-            encoded(gradient(), "PNG"), seal=lambda data, media_type: data + media_type.encode()
-        )
-        for encoding in developed.encodings:
-            assert encoding.data.endswith(f"image/{encoding.format}".encode())
-            assert encoding.sha256 == hashlib.sha256(encoding.data).hexdigest()
 
     def test_what_is_no_picture_is_refused(self) -> None:
         with pytest.raises(InvalidOutput):

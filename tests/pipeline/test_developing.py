@@ -70,7 +70,9 @@ async def developed(
 ) -> JobState:
     """The job's state once the order is developed, as its workflow has it."""
     planner = Planner(CATALOGUE, frozenset({"studio"}), {}, stand_in=False, review_seconds=60)
-    return state_after(wanted, await Developer(store, archive, planner, assets).develop(wanted))
+    return state_after(
+        wanted, await Developer(store, archive, planner, assets=assets).develop(wanted)
+    )
 
 
 class TestDevelop:

@@ -34,6 +34,7 @@ from domain.sizes import Quality, Size
 from providers.base import Order, Picture, Provider, Reference
 from providers.registry import KINDS, Connection
 from tests.fakes import FakeCall, png
+from tests.providers.likeness import distance
 from tests.providers.vendors import CATALOGUE, order
 
 torch = pytest.importorskip("torch")
@@ -191,6 +192,19 @@ class TestGenerate:
         assert len(call.shares) == 1 + 20 * 0.35
         other = Reference(png(32, 32, "tomato"), "image/png", is_draft=True)
         assert (await only(provider, small(references=(other,)))).data != bound.data
+
+    async def test_a_final_is_like_its_draft_and_unlike_other_seeds(
+        self, made: Maker, model: Path
+    ) -> None:
+        provider, large = made(path=str(model), steps=20), Size(128, 96)
+        others = [await only(provider, small(seed=seed)) for seed in range(8, 11)]
+        for draft in [await only(provider, small(seed=seed)) for seed in (7, 41)]:
+            reference = Reference(draft.data, "image/png", is_draft=True)
+            wanted = small(seed=draft.seed, quality=Quality.HIGH, references=(reference,))
+            final = await only(provider, replace(wanted, size=large))
+            assert Image.open(io.BytesIO(final.data)).size == large
+            bound = distance(draft.data, final.data)
+            assert all(2 * bound < distance(draft.data, other.data) for other in others)
 
     async def test_another_reference_leaves_more_freedom(self, made: Maker, model: Path) -> None:
         provider, call = made(path=str(model), steps=20), FakeCall()
@@ -374,3 +388,42 @@ class TestFailures:
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
         with pytest.raises(ProviderUnavailable):
             await only(made(repo="acme/model"), small())
+
+
+def grey_mask(size: Size) -> bytes:
+    """The left half may change."""
+    image = Image.new("L", size, 0)
+    image.paste(255, (0, 0, size.width_px // 2, size.height_px))
+    encoded = io.BytesIO()
+    image.save(encoded, "PNG")
+    return encoded.getvalue()
+
+
+class TestReworks:
+    PICTURE = Reference(png(*SMALL, "orange"), "image/png")
+
+    async def one(self, provider: Provider, wanted: Order) -> Image.Image:
+        (made,) = await provider.generate(wanted, FakeCall())
+        return Image.open(io.BytesIO(made.data)).convert("RGB")
+
+    async def test_a_variation_is_drawn_over_its_source(self, local: Provider) -> None:
+        first = small(source=self.PICTURE, operation="variations", strength=0.3)
+        second = small(source=self.PICTURE, operation="variations", strength=1.0)
+        assert (await self.one(local, first)).size == SMALL
+        assert (await self.one(local, first)) != (await self.one(local, second))
+
+    async def test_a_mask_keeps_the_rest_to_the_pixel(self, local: Provider) -> None:
+        wanted = small(
+            source=self.PICTURE, operation="edit", mask=grey_mask(SMALL), mask_key="records/m"
+        )
+        made = await self.one(local, wanted)
+        right = (SMALL.width_px // 2, 0, *SMALL)
+        left = (0, 0, SMALL.width_px // 2, SMALL.height_px)
+        orange = Image.new("RGB", SMALL, "orange")
+        assert made.crop(right) == orange.crop(right)
+        assert made.crop(left) != orange.crop(left)
+
+    async def test_an_upscale_is_larger(self, local: Provider) -> None:
+        wanted = small(source=self.PICTURE, operation="upscale")
+        made = await self.one(local, replace(wanted, size=Size(128, 96)))
+        assert made.size == (128, 96)

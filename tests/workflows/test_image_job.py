@@ -225,6 +225,27 @@ class TestReview:
         assert record is not None
         assert record.request.draft_job_id == job.id
 
+    async def test_the_final_is_bound_to_the_image_that_was_chosen(
+        self, client: Client, planner: Planner, new_worker: WorkerFactory
+    ) -> None:
+        asked = wish().model_copy(update={"num_images": 3, "seed": 7})
+        async with new_worker() as provider:
+            job = await start_job(client, planner.job(asked))
+            await job.signal(ImageJobWorkflow.approve, Approval(image_index=3))
+
+            async def problem() -> str | None:
+                review = (await job.query(ImageJobWorkflow.status)).review
+                return review.problem if review else None
+
+            told = await eventually(problem, "the approval is refused")
+            await job.signal(ImageJobWorkflow.approve, Approval(image_index=2))
+            state = await job.result()
+            await finished(client, final_id(job.id))
+        assert told == f"There is no image 3 of '{job.id}', which has 3: image_index is 0 to 2."
+        assert state.review is not None
+        assert (state.review.image_index, state.review.problem) == (2, None)
+        assert (provider.orders[-1].spec.seed, provider.orders[-1].count) == (9, 1)
+
     @pytest.mark.parametrize("times", [2, 5])
     async def test_approving_again_does_not_start_a_second_final(
         self, client: Client, draft_request: JobRequest, new_worker: WorkerFactory, times: int
