@@ -34,10 +34,13 @@ const image = JSON.parse(process.argv[2]);
 console.log(JSON.stringify({ head: headOf(image), picture: pictureOf(image) }));
 """
 _SHIFTS = """() => new Promise((done) => {
-  const observer = new PerformanceObserver(() => {});
+  let moved = 0;
+  const add = (entries) => entries.forEach((entry) => (moved += entry.value));
+  const observer = new PerformanceObserver((list) => add(list.getEntries()));
   observer.observe({ type: "layout-shift", buffered: true });
-  const sum = () => observer.takeRecords().reduce((sum, entry) => sum + entry.value, 0);
-  const after = (frames) => frames ? requestAnimationFrame(() => after(frames - 1)) : done(sum());
+  const told = () => { add(observer.takeRecords()); done(moved); };
+  const after = (frames) =>
+    frames ? requestAnimationFrame(() => after(frames - 1)) : setTimeout(told);
   after(3);
 })"""
 
