@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -10,12 +11,32 @@ from temporalio.api.operatorservice.v1 import (
     AddSearchAttributesRequest,
     ListSearchAttributesRequest,
 )
-from temporalio.client import Client, Interceptor, RetryConfig
+from temporalio.client import (
+    Client,
+    Interceptor,
+    RetryConfig,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
+)
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter
 from temporalio.runtime import Runtime
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
-from domain.names import SEARCH_ATTRIBUTE_TYPES
+from domain.names import (
+    RETENTION_SCHEDULE,
+    RETENTION_WORKFLOW,
+    SEARCH_ATTRIBUTE_TYPES,
+    TASK_QUEUE,
+)
+from domain.retention import RetentionRequest
 from settings import temporal_client_config
 
 _INDEXED_TYPES = {
@@ -23,6 +44,12 @@ _INDEXED_TYPES = {
     "KeywordList": IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD_LIST,
     "Double": IndexedValueType.INDEXED_VALUE_TYPE_DOUBLE,
 }
+_AT_NIGHT = timedelta(hours=3)
+_JITTER = timedelta(hours=1)
+_CATCH_UP = timedelta(days=1)
+"""A sweep that was due while the engine was away is made up for when it is back."""
+
+logger = logging.getLogger("darkroom.worker")
 
 
 class SearchAttributesMissing(Exception):
@@ -30,6 +57,7 @@ class SearchAttributesMissing(Exception):
 
 
 async def connect(
+    converter: DataConverter = pydantic_data_converter,
     *,
     lazy: bool = False,
     runtime: Runtime | None = None,
@@ -37,11 +65,12 @@ async def connect(
 ) -> Client:
     """A client of the engine that `TEMPORAL_*` names; with `lazy` no connection is made yet.
 
-    Workers of the client have its `interceptors` too, where they are for workers.
+    `converter` writes and reads payloads. Workers of the client have its `interceptors` too, where
+    they are for workers.
     """
     return await Client.connect(
         **temporal_client_config(),
-        data_converter=pydantic_data_converter,
+        data_converter=converter,
         lazy=lazy,
         runtime=runtime,
         interceptors=interceptors,
@@ -71,6 +100,48 @@ async def ensure_search_attributes(client: Client) -> None:
             f"cannot register search attributes in the namespace '{client.namespace}' "
             f"({error.message}); create them once: {_commands()}"
         ) from error
+
+
+async def ensure_retention_schedule(client: Client, *, is_wanted: bool) -> None:
+    """Sweep daily, or not at all; what an operator paused stays so.
+
+    Without the right to set that up it is logged: jobs go on.
+    """
+    schedule = client.get_schedule_handle(RETENTION_SCHEDULE)
+    try:
+        if not is_wanted:
+            await schedule.delete()
+            return
+        try:
+            await client.create_schedule(RETENTION_SCHEDULE, _daily_sweep())
+        except ScheduleAlreadyRunningError:
+            await schedule.update(_as_we_want_it)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.NOT_FOUND:
+            logger.warning("the schedule of sweeps cannot be set up: %s", error.message)
+
+
+def _daily_sweep() -> Schedule:
+    return Schedule(
+        action=ScheduleActionStartWorkflow(
+            RETENTION_WORKFLOW,
+            RetentionRequest(),
+            id=RETENTION_SCHEDULE,
+            task_queue=TASK_QUEUE,
+            static_summary="what is kept no longer",
+        ),
+        spec=ScheduleSpec(
+            intervals=[ScheduleIntervalSpec(every=timedelta(days=1), offset=_AT_NIGHT)],
+            jitter=_JITTER,
+        ),
+        policy=SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP, catchup_window=_CATCH_UP),
+    )
+
+
+def _as_we_want_it(found: ScheduleUpdateInput) -> ScheduleUpdate:
+    wanted = _daily_sweep()
+    wanted.state = found.description.schedule.state
+    return ScheduleUpdate(wanted)
 
 
 def _commands() -> str:

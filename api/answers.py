@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from api.estimates import Estimates
+from api.pictures import image_answer
 from api.schemas import (
     AttemptAnswer,
     BatchJobAnswer,
@@ -14,12 +15,11 @@ from api.schemas import (
     CostAnswer,
     ErrorAnswer,
     FinalAnswer,
-    ImageAnswer,
+    ImageGenerationJobResponse,
     ImageJobStatusResponse,
     LinksAnswer,
     ResultAnswer,
     ReviewAnswer,
-    VariantAnswer,
 )
 from api.snapshots import BatchSnapshot, JobSnapshot
 from domain.batches import BatchItem
@@ -28,15 +28,14 @@ from domain.ids import item_id
 from domain.jobs import (
     Attempt,
     CostBasis,
-    ImageAsset,
     JobCard,
     JobError,
     JobResult,
     JobState,
+    JobStatus,
 )
 from domain.renders import total_usd
 from domain.reviews import FinalOffer, Review
-from imaging.provenance import NEWS_CODES
 from settings import Settings
 from storage.keys import ASSETS
 
@@ -83,19 +82,24 @@ class Addresses:
             events=f"{here}/events",
             temporal_ui=self.workflow(batch_id),
             rounds=None,
+            source=None,
             approve=f"{here}/approve",
             reject=f"{here}/reject",
         )
 
-    def job_links(self, job_id: str, state: JobState | None = None) -> LinksAnswer:
+    def job_links(
+        self, job_id: str, state: JobState | None = None, source_job_id: str | None = None
+    ) -> LinksAnswer:
         """What can be done with a job now."""
-        here = f"{self.api}{API}/jobs/{job_id}"
+        jobs = f"{self.api}{API}/jobs"
+        here = f"{jobs}/{job_id}"
         may_decide = state is not None and state.awaits_review
         return LinksAnswer(
             self=here,
             events=f"{here}/events",
             temporal_ui=self.workflow(job_id),
             rounds=f"{here}/rounds",
+            source=f"{jobs}/{source_job_id}" if source_job_id else None,
             approve=f"{here}/approve" if may_decide else None,
             reject=f"{here}/reject" if may_decide else None,
         )
@@ -114,11 +118,18 @@ def job_answer(
         created_at=card.created_at,
         started_at=state.started_at,
         completed_at=state.completed_at,
-        result=result_answer(snapshot.job_id, state.result, at) if state.result else None,
+        result=(
+            result_answer(snapshot.job_id, state.result, at, gone=state.gone_at is not None)
+            if state.result
+            else None
+        ),
+        gone_at=state.gone_at,
         error_message=state.error.message if state.error else None,
         estimated_time_remaining=estimates.remaining(card.recipe, card.expected_seconds, state),
         is_draft=card.is_draft,
         final_job_id=state.final_job_id,
+        operation=card.operation,
+        source_job_id=card.source_job_id,
         batch_id=card.batch_id,
         blog_id=card.blog_id,
         blog_job_id=card.blog_job_id,
@@ -136,15 +147,19 @@ def job_answer(
         error=_error(state.error) if state.error else None,
         cancellation=Cancellation.TOO_LATE if state.cancel_too_late else None,
         cost=cost_answer(state),
-        links=at.job_links(snapshot.job_id, state),
+        links=at.job_links(snapshot.job_id, state, card.source_job_id),
     )
 
 
-def result_answer(job_id: str, result: JobResult, at: Addresses) -> ResultAnswer:
-    """The result, every key as an address."""
+def result_answer(
+    job_id: str, result: JobResult, at: Addresses, *, gone: bool = False
+) -> ResultAnswer:
+    """The result, every key as an address, also where nothing is there any more."""
     return ResultAnswer(
+        success=True,
         images=[
-            _image(job_id, index, image, result, at) for index, image in enumerate(result.images)
+            image_answer(job_id, index, image, result, at.file, gone=gone)
+            for index, image in enumerate(result.images)
         ],
         generation_time_seconds=result.generation_time_seconds,
         provider=result.provider,
@@ -175,7 +190,7 @@ def batch_answer(snapshot: BatchSnapshot, at: Addresses) -> BatchStatusAnswer:
         blog_id=request.blog_id,
         blog_job_id=request.blog_job_id,
         jobs=[
-            _batch_job(item_id(snapshot.batch_id, index), item, at)
+            _batch_job(item_id(snapshot.batch_id, index), item, at, snapshot.gone)
             for index, item in enumerate(state.items)
         ],
         links=at.batch_links(snapshot.batch_id),
@@ -195,6 +210,18 @@ def accepted_message(card: JobCard) -> str:
     return " ".join([accepted, *(card.warnings or [])])
 
 
+def accepted_answer(job_id: str, card: JobCard, seconds: int) -> ImageGenerationJobResponse:
+    """The answer to who submits a job."""
+    return ImageGenerationJobResponse(
+        job_id=job_id,
+        status=JobStatus.QUEUED,
+        message=accepted_message(card),
+        estimated_completion_time=seconds,
+        is_draft=card.is_draft,
+        warnings=card.warnings,
+    )
+
+
 def final_answer(offer: FinalOffer) -> FinalAnswer:
     """The final that a draft would get."""
     return FinalAnswer(
@@ -207,7 +234,7 @@ def final_answer(offer: FinalOffer) -> FinalAnswer:
     )
 
 
-def _batch_job(job_id: str, item: BatchItem, at: Addresses) -> BatchJobAnswer:
+def _batch_job(job_id: str, item: BatchItem, at: Addresses, gone: frozenset[str]) -> BatchJobAnswer:
     return BatchJobAnswer(
         job_id=job_id,
         status=item.status,
@@ -216,41 +243,9 @@ def _batch_job(job_id: str, item: BatchItem, at: Addresses) -> BatchJobAnswer:
         final_status=item.final_status,
         revision_job_id=item.job_id,
         url=at.file(item.image_key) if item.image_key else None,
+        gone=(item.job_id or job_id) in gone,
         final_url=at.file(item.final_image_key) if item.final_image_key else None,
         error_code=item.error_code,
-    )
-
-
-def _image(
-    job_id: str, index: int, image: ImageAsset, result: JobResult, at: Addresses
-) -> ImageAnswer:
-    main = image.variants[0]
-    url = at.file(result.key(main))
-    variants = [
-        VariantAnswer(
-            url=at.file(result.key(variant)),
-            width=variant.width_px,
-            height=variant.height_px,
-            format=variant.format,
-        )
-        for variant in image.variants
-    ]
-    return ImageAnswer(
-        url=url,
-        width=main.width_px,
-        height=main.height_px,
-        image_id=f"{job_id}.{index}",
-        image_url=url,
-        format=main.format,
-        size_bytes=image.size_bytes,
-        seed=image.seed,
-        sha256=image.sha256,
-        alt_text=image.alt_text,
-        thumbhash=image.thumbhash,
-        dominant_color=image.dominant_color,
-        variants=variants,
-        srcset=", ".join(f"{v.url} {v.width}w" for v in variants if v.format == "webp"),
-        digital_source_type=f"{NEWS_CODES}{image.digital_source_type}",
     )
 
 

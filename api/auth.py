@@ -1,4 +1,4 @@
-"""Who calls. A route takes `Generating`, `Reviewing`, `Reading` or `Administering` as a parameter.
+"""Who calls. A route takes one of the types at the end, such as `Reading`, as a parameter.
 
 The doorkeeper has checked the key by then; here is only whether the key may do what is asked.
 """
@@ -61,4 +61,5 @@ _known = _Known()
 Generating = Annotated[Caller, Security(_known, scopes=[Scope.GENERATE])]
 Reviewing = Annotated[Caller, Security(_known, scopes=[Scope.REVIEW])]
 Reading = Annotated[Caller, Security(_known, scopes=[Scope.READ])]
+Decoding = Annotated[Caller, Security(_known, scopes=[Scope.DECODE])]
 Administering = Annotated[Caller, Security(_known, scopes=[Scope.ADMIN])]

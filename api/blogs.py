@@ -63,7 +63,9 @@ class Blogs:
 
 
 def _images(record: JobRecord | None, tenant: str, blog_id: str, at: Addresses) -> list[BlogImage]:
-    """What there is to be told of an entry; nothing where its record was deleted."""
-    if record is None or (record.request.tenant, record.request.blog_id) != (tenant, blog_id):
+    """What there is to be told of an entry; nothing where its images or its record are gone."""
+    if record is None or record.state.gone_at is not None:
+        return []
+    if (record.request.tenant, record.request.blog_id) != (tenant, blog_id):
         return []
     return blog_images(snapshot_of_record(record, is_final=False), at)

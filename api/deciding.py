@@ -13,7 +13,7 @@ from api.claims import Claims
 from api.engine_room import EngineRoom, NotKnown
 from api.once import Repeatable
 from api.reading import Reader
-from api.schemas import DecisionOutcome
+from api.schemas import Decided, DecisionOutcome
 from api.snapshots import BatchSnapshot, JobSnapshot
 from domain.batches import BatchApproval, BatchRejection
 from domain.errors import (
@@ -261,7 +261,8 @@ def _not_reviewable(snapshot: JobSnapshot) -> NotReviewable:
     if not snapshot.card.is_draft:
         reason = "it is not a draft"
     elif review is not None:
-        reason = f"its review is {review}"
+        gone = ", and its images are gone" if snapshot.state.gone_at else ""
+        reason = f"its review is {review}{gone}"
     else:
         reason = f"it is {snapshot.state.status}"
     return NotReviewable(f"The job '{snapshot.job_id}' does not await review: {reason}.")
@@ -279,30 +280,30 @@ def _outcome(batch: BatchSnapshot, job_id: str, decision: Decision) -> DecisionO
     place = batch_item(job_id)
     items = batch.state.items
     if place is None or place[0] != batch.batch_id or place[1] >= len(items):
-        return _plain_outcome(job_id, "not_found", "no image of this batch")
+        return _plain_outcome(job_id, Decided.NOT_FOUND, "no image of this batch")
     item = items[place[1]]
     current = item.job_id or item_id(*place)
     if job_id != current or item.review is not ReviewState.AWAITING:
         state = item.review or item.status if job_id == current else "replaced by a later round"
-        return _plain_outcome(job_id, "not_reviewable", f"it is {state}")
+        return _plain_outcome(job_id, Decided.NOT_REVIEWABLE, f"it is {state}")
     if isinstance(decision, Approval):
         return DecisionOutcome(
             job_id=job_id,
-            outcome="approved",
+            outcome=Decided.APPROVED,
             detail=None,
             final_job_id=final_id(job_id),
             revision_job_id=None,
         )
     return DecisionOutcome(
         job_id=job_id,
-        outcome="rejected",
+        outcome=Decided.REJECTED,
         detail=None,
         final_job_id=None,
         revision_job_id=revision_id(job_id) if decision.revise else None,
     )
 
 
-def _plain_outcome(job_id: str, outcome: str, detail: str) -> DecisionOutcome:
+def _plain_outcome(job_id: str, outcome: Decided, detail: str) -> DecisionOutcome:
     return DecisionOutcome(
         job_id=job_id, outcome=outcome, detail=detail, final_job_id=None, revision_job_id=None
     )

@@ -18,6 +18,7 @@ from api.schemas import (
     StyleAnswer,
     StylesAnswer,
 )
+from domain.operations import Operation
 from domain.sizes import AspectRatio, Quality, size_for
 from pipeline.house import House, HouseStyle, Placement
 from providers.catalogue import Catalogue, ProviderEntry
@@ -76,6 +77,7 @@ class Offering:
             problem=self._roster.problems.get(name),
             default_for=[q for q in Quality if self._catalogue.default_provider(q) == name],
             defaults=entry.defaults,
+            operations=_operations(entry),
             models=list(entry.models),
         )
 
@@ -88,6 +90,9 @@ class Offering:
             problem=problem,
             default_for=[quality for quality in Quality if entry.defaults[quality] == name],
             seed=model.seed,
+            operations=model.operations,
+            mask=model.mask,
+            strength=model.strength,
             references=model.references,
             negative_prompt=model.negative_prompt,
             styles=model.styles,
@@ -130,6 +135,14 @@ def _placement(name: str, placement: Placement) -> PlacementAnswer:
         },
         prompt=placement.prompt,
     )
+
+
+def _operations(entry: ProviderEntry) -> dict[Operation, list[str]]:
+    doing = {
+        operation: [name for name, model in entry.models.items() if operation in model.operations]
+        for operation in Operation
+    }
+    return {operation: models for operation, models in doing.items() if models}
 
 
 def _sizes(model: Model) -> SizesAnswer:

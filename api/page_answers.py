@@ -14,8 +14,9 @@ from api.answers import (
     review_answer,
 )
 from api.pages import BlogImage, ListedJob, Parameters, RoundJob, RoundsAnswer, Thumbnail
+from api.pictures import thumbnail_url
 from api.snapshots import JobSnapshot
-from domain.jobs import ImageAsset, JobRequest, JobResult
+from domain.jobs import JobRequest, JobResult
 from domain.renders import total_usd
 
 
@@ -40,6 +41,8 @@ def listed_job(snapshot: JobSnapshot, at: Addresses) -> ListedJob:
         started_at=state.started_at,
         completed_at=state.completed_at,
         is_draft=card.is_draft,
+        operation=card.operation,
+        source_job_id=card.source_job_id,
         batch_id=card.batch_id,
         blog_id=card.blog_id,
         blog_job_id=card.blog_job_id,
@@ -54,7 +57,8 @@ def listed_job(snapshot: JobSnapshot, at: Addresses) -> ListedJob:
         revision_job_id=state.revision_job_id,
         retry_of=card.retry_of,
         url=at.file(result.key(result.images[0].variants[0])) if result else None,
-        thumbnail_url=_thumbnail_url(result, result.images[0], at) if result else None,
+        gone=state.gone_at is not None,
+        thumbnail_url=thumbnail_url(result.images[0], result, at.file) if result else None,
         alt_text=result.images[0].alt_text if result else None,
         image_count=len(result.images) if result else None,
         error_code=error.code if error else None,
@@ -73,6 +77,8 @@ def blog_images(snapshot: JobSnapshot, at: Addresses) -> list[BlogImage]:
     of_job = {
         "job_id": snapshot.job_id,
         "is_draft": card.is_draft,
+        "operation": card.operation,
+        "source_job_id": card.source_job_id,
         "created_at": card.created_at,
         "completed_at": state.completed_at,
         "batch_id": card.batch_id,
@@ -150,14 +156,9 @@ def _thumbnails(result: JobResult, at: Addresses) -> list[Thumbnail]:
         Thumbnail(
             image_index=index,
             url=at.file(result.key(image.variants[0])),
-            thumbnail_url=_thumbnail_url(result, image, at),
+            thumbnail_url=thumbnail_url(image, result, at.file),
             width=image.variants[0].width_px,
             height=image.variants[0].height_px,
         )
         for index, image in enumerate(result.images)
     ]
-
-
-def _thumbnail_url(result: JobResult, image: ImageAsset, at: Addresses) -> str:
-    smallest = min(image.variants, key=lambda variant: variant.width_px)
-    return at.file(result.key(smallest))

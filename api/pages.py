@@ -8,15 +8,19 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
 from api.schemas import (
+    Code,
     CostAnswer,
+    Gone,
     ImageAnswer,
     IndexedName,
     LinksAnswer,
     Maybe,
     ReviewAnswer,
+    StageName,
     Tag,
 )
 from domain.jobs import Consistency, JobStatus, JsonScalar
+from domain.operations import Operation
 from domain.reviews import Name, ReviewState
 from domain.sizes import AspectRatio, Quality
 
@@ -83,11 +87,13 @@ class ListedJob(BaseModel):
     job_id: str
     status: JobStatus
     progress_percentage: int
-    current_stage: str
+    current_stage: StageName
     created_at: datetime
     started_at: Maybe[datetime]
     completed_at: Maybe[datetime]
     is_draft: bool
+    operation: Maybe[Operation]
+    source_job_id: Maybe[str]
     batch_id: Maybe[str]
     blog_id: Maybe[str]
     blog_job_id: Maybe[str]
@@ -102,10 +108,11 @@ class ListedJob(BaseModel):
     revision_job_id: Maybe[str]
     retry_of: Maybe[str]
     url: Annotated[Maybe[str], Field(description="Of the first image, once it is made")]
+    gone: Gone
     thumbnail_url: Annotated[Maybe[str], Field(description="Its smallest variant")]
     alt_text: Maybe[str]
     image_count: Maybe[int]
-    error_code: Maybe[str]
+    error_code: Maybe[Code]
     error_message: Maybe[str]
     cost: Maybe[CostAnswer]
     links: LinksAnswer
@@ -178,6 +185,8 @@ class BlogImage(ImageAnswer):
     is_draft: bool
     created_at: datetime
     completed_at: Maybe[datetime]
+    operation: Maybe[Operation]
+    source_job_id: Maybe[str]
     batch_id: Maybe[str]
     blog_job_id: Maybe[str]
     tags: list[str]

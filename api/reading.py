@@ -7,6 +7,7 @@ reach different API processes: each answer is older than its request by less tha
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -17,6 +18,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from temporalio.client import WorkflowExecutionDescription, WorkflowExecutionStatus
 
 from api.engine_room import EngineRoom, NoAnswer, NotKnown
+from api.keeping import Keeping
 from api.snapshots import (
     BatchSnapshot,
     JobSnapshot,
@@ -49,6 +51,8 @@ from workflows.options import MEMO_CARD
 class _Snapshot(Protocol):
     @property
     def is_final(self) -> bool: ...
+    @property
+    def may_go(self) -> bool: ...
 
 
 S = TypeVar("S", bound=_Snapshot)
@@ -67,11 +71,17 @@ class _Kept(Generic[S]):
 
 
 class _Looks(Generic[S]):
-    """Shares looks: one in flight for each id, kept for an interval, for good when final."""
+    """Shares looks: one in flight for each id, kept for an interval.
 
-    def __init__(self, look: Callable[[str], Awaitable[S]], interval_seconds: float) -> None:
+    What is final is kept for good, or for longer where its images may be given up one day.
+    """
+
+    def __init__(
+        self, look: Callable[[str], Awaitable[S]], interval_seconds: float, settled_seconds: float
+    ) -> None:
         self._look = look
         self._interval = interval_seconds
+        self._settled = settled_seconds
         self._kept: OrderedDict[str, _Kept[S]] = OrderedDict()
         self._flying: dict[str, asyncio.Task[S]] = {}
 
@@ -82,10 +92,15 @@ class _Looks(Generic[S]):
 
     async def get(self, key: str) -> S:
         kept = self._kept.get(key)
-        if kept and (kept.snapshot.is_final or self._now() - kept.taken_at < self._interval):
+        if kept and self._now() - kept.taken_at < self._seconds(kept.snapshot):
             self._kept.move_to_end(key)
             return kept.snapshot
         return await self.fresh(key, join=True)
+
+    def _seconds(self, snapshot: S) -> float:
+        if not snapshot.is_final:
+            return self._interval
+        return self._settled if snapshot.may_go else math.inf
 
     async def fresh(self, key: str, *, join: bool = False) -> S:
         """Look now; with `join` a look that is under way will do."""
@@ -119,14 +134,18 @@ class _Looks(Generic[S]):
 class Reader:
     """Answers where a job or a batch stands, from the engine first and the archive else."""
 
-    def __init__(self, engine: EngineRoom, archive: Archive, interval_seconds: float) -> None:
+    def __init__(
+        self, engine: EngineRoom, archive: Archive, keeping: Keeping, interval_seconds: float
+    ) -> None:
         self._engine = engine
         self._archive = archive
+        self._keeping = keeping
         self.interval_seconds = interval_seconds
-        self._jobs: _Looks[JobSnapshot] = _Looks(self._look_at_job, interval_seconds)
+        times = interval_seconds, keeping.settled_seconds
+        self._jobs: _Looks[JobSnapshot] = _Looks(self._look_at_job, *times)
         self._answers: OrderedDict[str, tuple[tuple[str, int], JobState]] = OrderedDict()
         self._manifests: OrderedDict[str, list[JobCard]] = OrderedDict()
-        self._batches: _Looks[BatchSnapshot] = _Looks(self._look_at_batch, interval_seconds)
+        self._batches: _Looks[BatchSnapshot] = _Looks(self._look_at_batch, *times)
 
     async def job(self, job_id: str, tenant: str, *, fresh: bool = False) -> JobSnapshot:
         """A job's snapshot; raises `JobNotFound`, also for another tenant's, and `EngineAway`."""
@@ -175,7 +194,7 @@ class Reader:
         if unstarted is not None:
             return unstarted
         try:
-            description = await self._engine.describe(job_id)
+            description = await self._engine.describe_job(job_id)
         except NotKnown:
             return await self._unknown_job(job_id)
         except EngineAway:
@@ -192,7 +211,7 @@ class Reader:
             return JobSnapshot(job_id, card, self._not_less(job_id, state), is_final=False)
         state = await self._closed(job_id, description)
         ended = JobSnapshot(job_id, card, self._not_less(job_id, state), is_final=True)
-        return await self._with_retry(ended)
+        return await self._with_retry(await self._keeping.of_job(ended))
 
     async def _running(self, job_id: str, description: WorkflowExecutionDescription) -> JobState:
         told = await state_from_description(description)
@@ -319,7 +338,7 @@ class Reader:
         the draft's batch.
         """
         try:
-            description = await self._engine.describe(draft_id)
+            description = await self._engine.describe_job(draft_id)
         except NotKnown:
             raise _no_job(job_id) from None
         draft = await self._job(draft_id, fresh=True)
@@ -337,16 +356,25 @@ class Reader:
         return JobSnapshot(job_id, card, JobState(status=JobStatus.PENDING), is_final=False)
 
     async def _is_decided_by_batch(self, job_id: str) -> bool:
-        """Whether the job's batch has a decision on it that may be on its way."""
+        """Whether the job's batch has a decision on it that may be on its way.
+
+        Where nobody can tell it has: what follows from a decision is named by nothing else.
+        """
         place = batch_item(job_id)
         if place is None:
             return False
         try:
             description = await self._engine.describe(place[0])
-            item = (await self._batch(place[0], fresh=True)).state.items[place[1]]
-        except (NotKnown, BatchNotFound):
+            if description.status is not _RUNNING:
+                return False
+            if _has_news(description):
+                return True
+            batch = await self._engine.query(place[0], BatchState)
+        except NotKnown:
             return False
-        return bool(item.is_decided) or _has_news(description)
+        except NoAnswer:
+            return True
+        return bool(batch.items[place[1]].is_decided)
 
     async def _archived_job(self, job_id: str) -> JobRecord | None:
         try:
@@ -381,7 +409,8 @@ class Reader:
             if is_running
             else self._closed_batch(batch_id, request, description)
         )
-        return BatchSnapshot(batch_id, request, state, not is_running)
+        gone = await self._keeping.of_batch(batch_id, request.created_at)
+        return BatchSnapshot(batch_id, request, state, not is_running, gone)
 
     async def _running_batch(
         self, batch_id: str, request: BatchRequest, description: WorkflowExecutionDescription
@@ -412,7 +441,8 @@ class Reader:
         record = await self._archive.read_batch(batch_id)
         if record is None:
             raise _no_batch(batch_id)
-        return BatchSnapshot(batch_id, record.request, record.state, True)
+        gone = await self._archive.gone_of_batch(batch_id)
+        return BatchSnapshot(batch_id, record.request, record.state, True, gone)
 
 
 def _has_news(description: WorkflowExecutionDescription) -> bool:

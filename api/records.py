@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 
 from domain.errors import StorageUnavailable
 from domain.jobs import JobRecord
+from domain.retention import class_of
 from storage.archive import Archive
 
 _Test = Callable[[JobRecord], bool]
@@ -17,11 +18,15 @@ _KEPT = 2_000
 
 
 class Records:
-    """Keeps the records read last, so that who looks at the same page again is spared the way."""
+    """Keeps the records read last, so that who looks at the same page again is spared the way.
 
-    def __init__(self, archive: Archive) -> None:
+    One whose images may be given up is kept for `settled_seconds` only.
+    """
+
+    def __init__(self, archive: Archive, settled_seconds: float = 60.0) -> None:
         self._archive = archive
-        self._kept: OrderedDict[str, JobRecord] = OrderedDict()
+        self._settled = settled_seconds
+        self._kept: OrderedDict[str, tuple[JobRecord, float]] = OrderedDict()
         self._places = asyncio.Semaphore(_READS_AT_ONCE)
 
     async def read(self, job_ids: Iterable[str]) -> list[JobRecord | None]:
@@ -45,17 +50,22 @@ class Records:
 
     async def _read(self, job_id: str, will_do: _Test) -> JobRecord | None:
         kept = self._kept.get(job_id)
-        if kept is not None and will_do(kept):
+        if kept is not None and will_do(kept[0]) and self._is_current(*kept):
             self._kept.move_to_end(job_id)
-            return kept
+            return kept[0]
         async with self._places:
             record = await self._archive.read_job(job_id)
         if record is not None:
             self._keep(record)
         return record
 
+    def _is_current(self, record: JobRecord, read_at: float) -> bool:
+        has_images = record.state.result is not None and record.state.gone_at is None
+        may_go = has_images and class_of(record) is not None
+        return not may_go or asyncio.get_running_loop().time() - read_at < self._settled
+
     def _keep(self, record: JobRecord) -> None:
-        self._kept[record.job_id] = record
+        self._kept[record.job_id] = record, asyncio.get_running_loop().time()
         self._kept.move_to_end(record.job_id)
         while len(self._kept) > _KEPT:
             self._kept.popitem(last=False)

@@ -64,6 +64,14 @@ class JobSnapshot:
         """What pollers test for."""
         return self.state.status
 
+    @property
+    def may_go(self) -> bool:
+        """Whether its images may be given up one day: nothing approved ever is."""
+        review, state = self.state.review, self.state
+        is_approved = review is not None and review.state is ReviewState.APPROVED
+        is_there = state.status is JobStatus.COMPLETED and state.gone_at is None
+        return is_there and not is_approved and self.card.draft_job_id is None
+
     @cached_property
     def version(self) -> Version:
         """Which state this is."""
@@ -98,6 +106,8 @@ class BatchSnapshot:
     request: BatchRequest
     state: BatchState
     is_final: bool
+    gone: frozenset[str] = frozenset()
+    """The jobs whose images are given up."""
     bodies: dict[str, Body] = field(default_factory=dict)
     """The answer, by the address it was asked under."""
 
@@ -105,6 +115,11 @@ class BatchSnapshot:
     def status(self) -> JobStatus:
         """What pollers test for."""
         return self.state.status
+
+    @property
+    def may_go(self) -> bool:
+        """Whether images of it may be given up one day."""
+        return True
 
     @cached_property
     def version(self) -> Version:

@@ -13,6 +13,7 @@ from temporalio.client import Client
 from api.answers import Addresses, batch_answer, job_answer
 from api.engine_room import EngineRoom
 from api.estimates import Estimates
+from api.keeping import Keeping
 from api.reading import Reader
 from domain.errors import BatchNotFound, JobNotFound
 from domain.webhooks import Delivery, WebhookEvent
@@ -25,7 +26,7 @@ class Teller:
 
     def __init__(self, client: Client, archive: Archive, settings: Settings) -> None:
         engine = EngineRoom(client)
-        self._reader = Reader(engine, archive, settings.poll_interval_seconds)
+        self._reader = Reader(engine, archive, Keeping(archive), settings.poll_interval_seconds)
         self._estimates = Estimates(engine)
         self._addresses = Addresses.configured(
             settings, f"http://{settings.host}:{settings.port}", client.namespace

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import typer
 from rich.console import Console
 
+from pipeline.marking import CredentialsError
 from providers.catalogue import CatalogueError
 from settings import SettingsError
 
@@ -21,7 +22,7 @@ def told_in_one_sentence() -> Iterator[None]:
     """Print what is wrong with the command, a setting or `darkroom.toml`, and exit with 1."""
     try:
         yield
-    except (CatalogueError, CommandError, SettingsError) as error:
+    except (CatalogueError, CommandError, CredentialsError, SettingsError) as error:
         console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
         console.print(f"darkroom: {error}", style="red")
         raise typer.Exit(1) from None

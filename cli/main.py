@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from cli.keys import keys
+from cli.provenance import provenance
+from cli.retention import retention
 from cli.up import up
 from version import VERSION
 
@@ -17,6 +19,8 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.command()(up)
+app.command()(provenance)
+app.command()(retention)
 app.add_typer(keys, name="keys")
 
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,13 +24,17 @@ from cli.home import ChildrenLock, claimed, prepare_home, writing_to
 from cli.preflight import check_exposure, check_ports
 from cli.supervisor import Child, NotReadyError, ReadyCheck, Supervisor
 from domain.keys import ApiKey
+from pipeline.developing import load_assets
 from pipeline.house import load_house
+from pipeline.keeping import load_policy
+from pipeline.marking import load_mark_reader, load_sealer
 from pipeline.planning import STAND_IN
 from pipeline.spending import load_budgets
 from pipeline.subscribing import load_subscriptions
 from providers.catalogue import load_catalogue
 from providers.registry import what_lacks
 from settings import Settings, load_settings
+from version import VERSION
 
 CODE_ROOT = Path(__file__).resolve().parent.parent
 
@@ -94,9 +99,11 @@ async def _run(plan: Plan, children_lock: ChildrenLock, console: Console, say: S
     supervisor = Supervisor(logs=plan.home / "logs", children_lock=children_lock, say=say)
     with _signals(supervisor, say) as asked_to_stop:
         async with supervisor:
+            begun_at = time.time()
             if await _started(supervisor, plan, say, asked_to_stop):
                 console.print(banner(plan))
-                await asked_to_stop.wait()
+                tidying = asyncio.to_thread(embedded.remove_unfinished, plan.home, begun_at)
+                await asyncio.gather(asked_to_stop.wait(), tidying)
     say("stopped")
 
 
@@ -151,20 +158,31 @@ def _signals(supervisor: Supervisor, say: Say) -> Iterator[asyncio.Event]:
 def compose(home: Path, settings: Settings, code_root: Path) -> Plan:
     """Everything that `up` runs with these settings.
 
-    Raises `CommandError` on a missing program, `CatalogueError` on a wrong `darkroom.toml`.
+    Raises `CommandError` on a missing program, `CatalogueError` on a wrong `darkroom.toml`,
+    `CredentialsError` on a certificate that cannot sign.
     """
     # What is wrong in these is said before anything starts.
+    load_assets(settings.config)
     load_budgets(settings.config)
+    load_mark_reader(settings.c2pa_trust_anchors)
+    load_sealer(settings.signing, VERSION)
     load_house(settings.config, load_catalogue(settings.config))
     load_subscriptions(
         settings.config, os.environ, settings.webhook_secrets, settings.webhook_hosts
     )
+    load_policy(settings.keeping, settings.config)
     env = {**os.environ, **_common_environment(home, code_root)}
     env["DARKROOM_INSECURE"] = str(settings.insecure).lower()
     bases: list[Child] = []
     if settings.expects_embedded_engine:
-        bases.append(embedded.engine(home, settings.temporal_port, settings.temporal_ui_port))
-        env = {**_without(env, "TEMPORAL_"), **_engine_environment(settings)}
+        codec_url = f"{_browse_url(settings)}/api/v1/codec" if settings.encryption_keys else None
+        bases.append(
+            embedded.engine(home, settings.temporal_port, settings.temporal_ui_port, codec_url)
+        )
+        env = {**_without(env, "TEMPORAL_"), **engine_environment(settings)}
+        if codec_url:
+            pages = (settings.cors_origins, _temporal_ui_url(settings))
+            env["DARKROOM_CORS_ORIGINS"] = ",".join(filter(None, pages))
     if settings.expects_embedded_store:
         keys = embedded.store_keys(home)
         bases.append(embedded.store(home, settings.s3_port, settings.s3_bucket, keys))
@@ -270,7 +288,8 @@ def _common_environment(home: Path, code_root: Path) -> dict[str, str]:
     }
 
 
-def _engine_environment(settings: Settings) -> dict[str, str]:
+def engine_environment(settings: Settings) -> dict[str, str]:
+    """How the embedded engine is reached."""
     return {
         "TEMPORAL_ADDRESS": f"{embedded.LOOPBACK}:{settings.temporal_port}",
         "TEMPORAL_NAMESPACE": embedded.NAMESPACE,

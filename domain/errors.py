@@ -6,6 +6,7 @@ DarkroomError            code, title, http_status
 │   ├── InvalidRequest, CapabilityMissing, ModelShutDown, ProviderNotConfigured      422
 │   ├── JobNotFound, BatchNotFound, FileNotFound, RouteNotFound, DeliveryNotFound    404
 │   ├── MethodNotAllowed                                                             405
+│   ├── FileGone                                                                     410
 │   ├── NotReviewable, AlreadyTerminal, NotRetryable, IdempotencyInFlight            409
 │   ├── IdempotencyKeyReused                                                         422
 │   ├── BodyTooLarge 413, UnsupportedMediaType 415, RangeNotSatisfiable 416
@@ -18,6 +19,8 @@ DarkroomError            code, title, http_status
     ├── ProviderUnavailable                                                      retryable
     │   └── GenerationFailed
     ├── InvalidOutput, DeadlineExceeded, Cancelled, OutcomeUnknown, BudgetSpent
+    ├── SigningFailed
+    │   └── SigningUnavailable                                                   retryable
     └── StorageUnavailable (retryable), InternalFailure
 """
 
@@ -46,6 +49,12 @@ class DarkroomError(Exception):
     def message(self) -> str:
         """The sentence shown to the caller."""
         return str(self.args[0]) if self.args else self.title
+
+
+def codes(root: type[DarkroomError]) -> list[str]:
+    """The codes of a branch of the tree, sorted."""
+    own = {root.code} if "code" in root.__dict__ else set[str]()
+    return sorted(own.union(*(codes(kind) for kind in root.__subclasses__())))
 
 
 class Refusal(DarkroomError):
@@ -118,6 +127,12 @@ class FileNotFound(Refusal):
     code, title, http_status = "file_not_found", "File not found", 404
 
 
+class FileGone(Refusal):
+    """What lay under that key was deleted, as the operator has set it up."""
+
+    code, title, http_status = "file_gone", "The file is gone", 410
+
+
 class RouteNotFound(Refusal):
     """No such path in this API."""
 
@@ -168,7 +183,7 @@ class BodyTooLarge(Refusal):
 
 
 class UnsupportedMediaType(Refusal):
-    """The body is not JSON."""
+    """The body is not JSON, or, where a picture is taken, no picture."""
 
     code, title, http_status = "unsupported_media_type", "Unsupported media type", 415
 
@@ -336,6 +351,18 @@ class StorageUnavailable(JobFailure):
     """The object store does not take or give the bytes."""
 
     code, title, http_status = "storage_unavailable", "The image store is unavailable", 503
+    retryable = True
+
+
+class SigningFailed(JobFailure):
+    """A final cannot be signed, though a certificate is set up; the picture exists."""
+
+    code, title, http_status = "signing_failed", "The final could not be signed", 500
+
+
+class SigningUnavailable(SigningFailed):
+    """It can be signed once the certificate is renewed or the timestamp authority is back."""
+
     retryable = True
 
 

@@ -16,6 +16,9 @@ _INDEX = r"(?:0|[1-9]\d{0,3})"
 _ITEM = re.compile(rf"^(bat_[0-9a-z]+)-({_INDEX})(?:-r\d+)?(?:-final)?\Z")
 
 JOB_ID_PATTERN = rf"^(img_[0-9a-z]+|bat_[0-9a-z]+-{_INDEX})(-r\d+)?(-final)?\Z"
+_MENTIONED = re.compile(
+    rf"(?:img_[0-9a-z]+|bat_[0-9a-z]+-{_INDEX})(?:-r\d+)?(?:-final)?(?![0-9a-z])"
+)
 BATCH_ID_PATTERN = r"^bat_[0-9a-z]+\Z"
 
 
@@ -35,7 +38,7 @@ def new_asset_token() -> str:
 
 
 def keyed_job_id(tenant: str, key: str) -> str:
-    """The id of the job that a tenant starts with an `Idempotency-Key`."""
+    """What a tenant's `Idempotency-Key` is held by: the job it started, or a claim in its place."""
     return f"img_{_digest('key', tenant, key)}"
 
 
@@ -44,8 +47,8 @@ def keyed_batch_id(tenant: str, key: str) -> str:
     return f"bat_{_digest('key', tenant, key)}"
 
 
-def keyed_claim_id(tenant: str, key: str) -> str:
-    """The id of what holds a tenant's `Idempotency-Key` where it starts neither."""
+def keyed_answer_id(tenant: str, key: str) -> str:
+    """The id of what keeps an answer that nobody knew yet when the key was claimed."""
     return f"key_{_digest('key', tenant, key)}"
 
 
@@ -87,6 +90,16 @@ def batch_item(job_id: str) -> tuple[str, int] | None:
     """The batch and index that a job id belongs to, in any round, draft or final."""
     found = _ITEM.match(job_id)
     return (found.group(1), int(found.group(2))) if found else None
+
+
+def is_job_id(text: str) -> bool:
+    """Whether a job may have this id."""
+    return re.match(JOB_ID_PATTERN, text) is not None
+
+
+def mentioned(text: str) -> set[str]:
+    """The job ids in a text, such as those in the addresses of images."""
+    return set(_MENTIONED.findall(text))
 
 
 def _digest(*parts: str) -> str:

@@ -41,8 +41,14 @@ SEARCH_ATTRIBUTE_TYPES: dict[str, str] = {
 }
 """Name to type, as `temporal operator search-attribute create` spells them."""
 
+MEMO_CARD = "card"
+"""Under which a workflow's memo says what never changes about it."""
+
 BUDGET_WORKFLOW = "BudgetWorkflow"
 WEBHOOK_WORKFLOW = "WebhookWorkflow"
+RETENTION_WORKFLOW = "RetentionWorkflow"
+RETENTION_SCHEDULE = "darkroom-retention"
+"""Also what the ids of its workflows begin with."""
 RESERVE = "reserve"
 SETTLE = "settle"
 

@@ -110,6 +110,25 @@ class Rejection(Model):
 Decision = Approval | Rejection
 
 
+class Endorsement(Model):
+    """What is handed to a final of the approval that it owes its life to."""
+
+    decided_at: datetime
+    reviewer: str | None = None
+    decided_by: str | None = None
+    comment: str | None = None
+
+    @classmethod
+    def of(cls, approval: Approval, at: datetime) -> Endorsement:
+        """Who approved, and when."""
+        return cls(
+            decided_at=at,
+            reviewer=approval.reviewer,
+            decided_by=approval.decided_by,
+            comment=approval.comment,
+        )
+
+
 class FinalOffer(Model):
     """The final that approving a draft would start, as the catalogue stood at its making."""
 

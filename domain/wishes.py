@@ -5,6 +5,7 @@ from __future__ import annotations
 from domain.jobs import JsonScalar
 from domain.keys import DEFAULT_TENANT
 from domain.model import Model
+from domain.operations import Operation, Source
 from domain.sizes import AspectRatio, Quality
 from domain.webhooks import WebhookEvent
 
@@ -26,6 +27,10 @@ class Wish(Model):
     model: str | None = None
     fallback_providers: list[str] | None = None
     reference_image_url: str | None = None
+    operation: Operation | None = None
+    source: Source | None = None
+    mask_key: str | None = None
+    strength: float | None = None
     blog_id: str | None = None
     blog_job_id: str | None = None
     tags: list[str] | None = None

@@ -16,6 +16,7 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 
 from domain.jobs import JobRecord, JobRequest, JobStatus, Outcome, Progress
 from domain.renders import DevelopOrder, Rendered, RenderOrder
+from domain.retention import SweepOrder, Swept
 from domain.reviews import ReviewState
 from domain.webhooks import Delivery
 from observing import facts
@@ -122,11 +123,17 @@ def _delivered(meters: Meters, delivery: Delivery, came: object, seconds: float)
         meters.webhook_lag_seconds.labels(delivery.event).observe(max(lag, 0.0))
 
 
+def _swept(meters: Meters, order: SweepOrder, came: object, seconds: float) -> None:
+    if isinstance(came, Swept) and not order.dry_run:
+        meters.swept(came.report)
+
+
 _COUNTED: dict[type, Callable[[Meters, Any, object, float], None]] = {
     RenderOrder: _rendered,
     DevelopOrder: _developed,
     JobRecord: _archived,
     Delivery: _delivered,
+    SweepOrder: _swept,
 }
 """By what an activity is given: each of these goes to one activity."""
 

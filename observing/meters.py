@@ -21,6 +21,7 @@ from prometheus_client import (
 from domain.costs import CostEntry
 from domain.errors import BudgetSpent
 from domain.jobs import Attempt
+from domain.retention import Report
 
 OTHER = "other"
 
@@ -139,6 +140,13 @@ class Meters:
             "Tries at delivering a webhook: delivered, retried or given up",
             ["event", "outcome"],
         )
+        self.swept_jobs = counter(
+            "darkroom_swept_jobs",
+            "Jobs whose files were deleted as they are kept no longer",
+            ["kind"],
+        )
+        self.swept_objects = counter("darkroom_swept_objects", "Those files", ["kind"])
+        self.swept_bytes = counter("darkroom_swept_bytes", "Their size", ["kind"])
         self.webhook_lag_seconds = histogram(
             "darkroom_webhook_lag_seconds",
             "From what happened to its delivery",
@@ -165,6 +173,13 @@ class Meters:
         self.render_seconds.labels(provider, model, attempt.outcome).observe(seconds)
         if code == BudgetSpent.code:
             self.budget_refusals.labels("render").inc()
+
+    def swept(self, report: Report) -> None:
+        """A page of a sweep has deleted files."""
+        for kind, tally in report.items():
+            self.swept_jobs.labels(kind).inc(tally.jobs)
+            self.swept_objects.labels(kind).inc(tally.objects)
+            self.swept_bytes.labels(kind).inc(tally.size_bytes)
 
     def entered(self, entry: CostEntry, price_usd: float | None) -> None:
         """A call was entered in the bill; `price_usd` is what it costs by list."""

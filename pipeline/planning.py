@@ -15,6 +15,7 @@ from domain.renders import SuccessorOrder
 from domain.reviews import FinalChoices, FinalOffer, Revision
 from domain.sizes import AspectRatio, Quality, Size, size_for
 from domain.wishes import Wish
+from pipeline.editing import able_named, bound_to_source, default_provider, rework_size
 from pipeline.house import House, HouseStyle, Preference, dressed
 from providers.catalogue import Catalogue
 from storage.keys import original_key
@@ -86,7 +87,7 @@ class Planner:
         own = self._successor(draft) if provider == draft.provider else None
         model = choices.model or (preferred.model if preferred else None) or own
         target, stood_in_for = self._target(provider, model, spec)
-        return draft.request.model_copy(
+        final = draft.request.model_copy(
             update={
                 "spec": spec.model_copy(update=self._references(draft, target)),
                 "targets": [target],
@@ -94,6 +95,7 @@ class Planner:
                 "created_at": datetime.now(UTC),
                 "stand_in_for": stood_in_for or draft.request.stand_in_for,
                 "draft_job_id": draft.job_id,
+                "endorsement": draft.endorsement,
                 "revision_of": None,
                 "retry_of": None,
                 "once": None,
@@ -101,6 +103,7 @@ class Planner:
                 "warnings": self._catalogue.warnings(target, spec) or None,
             }
         )
+        return bound_to_source(final, self._catalogue.model(target))
 
     def offer(self, draft: JobRequest, provider: str, model: str) -> FinalOffer:
         """What approving a draft starts where the editor wishes nothing else.
@@ -148,6 +151,10 @@ class Planner:
             fallback_providers=[target.provider for target in draft.request.targets[1:]],
             tenant=draft.request.tenant,
             **self._reshaped(drawn, revise),
+            operation=drawn.operation,
+            source=drawn.source,
+            mask_key=drawn.mask_key,
+            strength=drawn.strength,
         )
         planned = self._plan(wish, Quality.DRAFT, fresh_seed=draft.seed)
         return draft.request.model_copy(
@@ -185,15 +192,15 @@ class Planner:
 
     def _plan(self, wish: Wish, quality: Quality, fresh_seed: int | None = None) -> JobRequest:
         style = self._house.style(wish.style, wish.tenant)
-        is_open = wish.provider is None and wish.model is None
+        spec = self._spec(wish, quality, style, fresh_seed)
+        is_open = wish.provider is None and wish.model is None and wish.operation is None
         preferred = style.preference(quality) if style and is_open else None
         first = wish.provider or (preferred.provider if preferred else None)
         model = preferred.model if preferred else wish.model
         named = [
-            first or self._catalogue.default_provider(quality),
+            first or default_provider(self._catalogue, self._configured, spec),
             *(wish.fallback_providers or []),
         ]
-        spec = self._spec(wish, quality, style, fresh_seed)
         chosen = [
             self._target(provider, model if place == 0 else None, spec)
             for place, provider in enumerate(named)
@@ -215,6 +222,8 @@ class Planner:
             webhook_url=wish.webhook_url,
             webhook_events=wish.webhook_events,
             alt_text=wish.alt_text,
+            operation=wish.operation,
+            source_job_id=wish.source.job_id if wish.source else None,
             warnings=self._catalogue.warnings(targets[0], spec) or None,
         )
 
@@ -254,6 +263,10 @@ class Planner:
             seed=secrets.randbelow(2**32) if seed is None else seed,
             num_images=wish.num_images,
             reference_image_url=wish.reference_image_url,
+            operation=wish.operation,
+            source=wish.source,
+            mask_key=wish.mask_key,
+            strength=wish.strength,
         )
 
     def _target(
@@ -261,7 +274,8 @@ class Planner:
     ) -> tuple[Target, str | None]:
         """The target, and the provider it stands in for where it does."""
         if provider in self._configured:
-            return self._catalogue.target(provider, model, spec), None
+            with able_named(self._catalogue, self._configured, spec):
+                return self._catalogue.target(provider, model, spec), None
         if self._stands_in:
             return self._catalogue.target(STAND_IN, None, spec), provider
         usable = ", ".join(sorted(self._configured))
@@ -314,6 +328,8 @@ class Planner:
         words = drawn.words
         if words.placement and not words.own_size and self._house.knows_placement(words.placement):
             return self._house.placement(words.placement).size(quality)
+        if drawn.operation is not None and drawn.source is not None:
+            return rework_size(drawn.operation, quality, drawn.source)
         if drawn.aspect_ratio is not None:
             return size_for(quality, drawn.aspect_ratio)
         return Size(drawn.width_px, drawn.height_px)

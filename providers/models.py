@@ -9,6 +9,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
 
+from domain.jobs import ImageSpec
+from domain.operations import Operation
 from domain.sizes import NEAR_RATIO, AspectRatio, Quality, Size, nearest_ratio
 
 _MEGAPIXEL = 1024 * 1024
@@ -139,8 +141,20 @@ class Model(Table):
     """Takes a seed and honours it."""
     seed_at_any_size: bool = False
     """The same seed gives the same picture at another size too."""
+    operations: list[Operation] = Field(default=[Operation.GENERATE], min_length=1)
+    """What it does; all but `generate` begin from a picture."""
+    mask: bool = False
+    """Its edits take a mask."""
+    needs_mask: bool = False
+    """It edits nothing without one."""
+    strength: list[Operation] = Field(default_factory=list)
+    """What it does where it takes how far a picture may depart from its source."""
+    scales: list[int] | None = None
+    """The only multiples of its source's sides that an upscale makes."""
+    only_resamples: bool = False
+    """Its upscales invent nothing."""
     references: int = Field(default=0, ge=0)
-    """How many reference pictures it takes."""
+    """How many reference pictures it takes, the source of an edit or variation among them."""
     negative_prompt: bool = False
     """Takes one as a parameter; else it is folded into the prompt."""
     styles: list[str] | None = None
@@ -158,6 +172,32 @@ class Model(Table):
     successor: str | None = None
     source: str | None = None
     """Where capabilities and dates were read."""
+
+    def cannot(self, spec: ImageSpec) -> list[tuple[str, str]]:
+        """What it cannot do of what a spec asks to be done: field and problem of each."""
+        problems = []
+        if spec.task not in self.operations:
+            does = ", ".join(self.operations)
+            problems.append(("model", f"does no {spec.task}: it does {does}"))
+        if spec.mask_key is not None and not self.mask:
+            problems.append(("mask_image_url", "takes no mask"))
+        if spec.mask_key is None and self.needs_mask:
+            problems.append(("mask_image_url", "needs a mask"))
+        if spec.strength is not None and spec.task not in self.strength:
+            problems.append(("strength", f"takes no strength for {spec.task}; leave it out"))
+        if spec.task is Operation.UPSCALE and not self._scales(spec):
+            scales = " or ".join(map(str, self.scales or ()))
+            problems.append(("scale", f"makes a picture {scales} times as large, nothing else"))
+        return problems
+
+    def _scales(self, spec: ImageSpec) -> bool:
+        if self.scales is None or spec.source is None:
+            return True
+        return any(
+            (spec.width_px, spec.height_px)
+            == (spec.source.width_px * scale, spec.source.height_px * scale)
+            for scale in self.scales
+        )
 
     def fitted(self, size: Size) -> Fit:
         """How the model is asked for a size that the catalogue has fitted to it."""

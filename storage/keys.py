@@ -9,9 +9,18 @@ from urllib.parse import quote
 ASSETS = "assets/"
 _RECORDS = "records/"
 COSTS = f"{_RECORDS}costs/"
+JOB_RECORDS = f"{_RECORDS}jobs/"
+CONDEMNED = f"{_RECORDS}condemned/"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_MICROSECOND = 10**16 - 1
 _DIGITS = len(str(_LAST_MICROSECOND))
+
+
+def asset_key(path: str) -> str | None:
+    """The key of what is served under a path; None for a path that could lead out of the assets."""
+    if any(part in ("", ".", "..") for part in path.split("/")):
+        return None
+    return f"{ASSETS}{path}"
 
 
 def asset_prefix(job_id: str, token: str) -> str:
@@ -24,14 +33,44 @@ def original_key(job_id: str, token: str, index: int) -> str:
     return f"{asset_prefix(job_id, token)}/{index}.original"
 
 
+def job_files(job_id: str) -> str:
+    """What the keys of all files of a job begin with."""
+    return f"{ASSETS}{job_id}/"
+
+
+def job_notes(job_id: str) -> str:
+    """What the keys of the notes on a job's originals begin with."""
+    return f"{_RECORDS}originals/{job_id}/"
+
+
 def note_key(job_id: str, index: int) -> str:
     """Where it is noted what the original of image `index` cost."""
-    return f"{_RECORDS}originals/{job_id}/{index}.json"
+    return f"{job_notes(job_id)}{index}.json"
+
+
+def source_key(tenant: str, data: bytes) -> str:
+    """Where a picture lies that a caller's address gave, or a mask; the same bytes lie once."""
+    return f"{_RECORDS}sources/{_digest(tenant)}/{hashlib.sha256(data).hexdigest()}"
 
 
 def job_record_key(job_id: str) -> str:
     """Where a job's record lies."""
-    return f"{_RECORDS}jobs/{job_id}.json"
+    return f"{JOB_RECORDS}{job_id}.json"
+
+
+def job_of_record(name: str) -> str:
+    """The job id in the name of a record."""
+    return name.removesuffix(".json")
+
+
+def condemned_key(job_id: str) -> str:
+    """Where a job is noted whose files are to be deleted."""
+    return f"{CONDEMNED}{job_id}"
+
+
+def gone_prefix(batch_id: str) -> str:
+    """What the keys begin with under which a batch's jobs are noted whose images are gone."""
+    return f"{_RECORDS}gone/{batch_id}/"
 
 
 def batch_record_key(batch_id: str) -> str:

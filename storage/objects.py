@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -46,6 +47,16 @@ class OpenObject:
     etag: str
     close: Callable[[], Awaitable[None]]
     """Gives the connection back without reading."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An object as a list tells it."""
+
+    name: str
+    """What follows the prefix that was listed."""
+    size_bytes: int
+    changed_at: datetime
 
 
 class ObjectStore:
@@ -127,6 +138,10 @@ class ObjectStore:
 
     async def names_after(self, prefix: str, after: str, limit: int) -> list[str]:
         """What follows a prefix in at most `limit` keys, up to 1,000, that sort after a name."""
+        return [listed.name for listed in await self.page(prefix, after, limit)]
+
+    async def page(self, prefix: str, after: str, limit: int) -> list[Listed]:
+        """At most `limit` objects, up to 1,000, whose names behind the prefix sort after a name."""
         read = partial(
             self._client.list_objects_v2,
             Bucket=self._bucket,
@@ -135,7 +150,24 @@ class ObjectStore:
             MaxKeys=limit,
         )
         found = (await self._run("list", prefix, read)).get("Contents", [])
-        return [each["Key"].removeprefix(prefix) for each in found]
+        return [
+            Listed(each["Key"].removeprefix(prefix), each["Size"], each["LastModified"])
+            for each in found
+        ]
+
+    async def folders_after(self, prefix: str, after: str, limit: int) -> list[str]:
+        """As `folders`, but at most `limit`, up to 1,000, that sort after one."""
+        read = partial(
+            self._client.list_objects_v2,
+            Bucket=self._bucket,
+            Prefix=prefix,
+            Delimiter="/",
+            # Behind all that lies in the folder: else it would be told again.
+            StartAfter=f"{prefix}{after}/~" if after else prefix,
+            MaxKeys=limit,
+        )
+        found = (await self._run("list", prefix, read)).get("CommonPrefixes", [])
+        return [each["Prefix"].removeprefix(prefix).removesuffix("/") for each in found]
 
     async def folders(self, prefix: str) -> list[str]:
         """What follows a prefix up to the next `/`, once each, in order."""

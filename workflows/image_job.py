@@ -32,6 +32,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.reviews import (
         Approval,
         Decision,
+        Endorsement,
         FinalChoices,
         Rejection,
         ReviewState,
@@ -178,9 +179,13 @@ class ImageJobWorkflow:
 
     async def _start_final(self, approval: Approval) -> dict[str, str] | None:
         job_id = final_id(workflow.info().workflow_id)
+        endorsed = {"endorsement": Endorsement.of(approval, workflow.now())}
         planned = workflow.execute_activity_method(
             PlanActivities.plan_final,
-            args=[self._draft(approval.image_index), approval.final or FinalChoices()],
+            args=[
+                self._draft(approval.image_index).model_copy(update=endorsed),
+                approval.final or FinalChoices(),
+            ],
             **policies.PLAN,
         )
         return {"final_job_id": job_id} if await self._start_successor(planned, job_id) else None

@@ -17,7 +17,7 @@ from domain.batches import BatchRequest
 from domain.jobs import JobRequest
 from domain.once import Held
 
-MEMO_CARD = "card"
+MEMO_CARD = names.MEMO_CARD
 _SUMMARY_CHARACTERS = 80
 
 
@@ -62,7 +62,7 @@ def job_options(request: JobRequest) -> StartOptions:
                 *tags,
             ]
         ),
-        static_summary=f"{spec.quality}: {_shortened(spec.prompt)}",
+        static_summary=f"{request.operation or spec.quality}: {_shortened(spec.prompt)}",
         priority=Priority(priority_key=_urgency(request), fairness_key=request.tenant),
     )
 

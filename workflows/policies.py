@@ -82,6 +82,14 @@ INSPECT = ActivityConfig(
     retry_policy=_PATIENT,
 )
 
+SWEEP = ActivityConfig(
+    # A thousand records and the files of some; done again from its start after a kill.
+    schedule_to_close_timeout=timedelta(hours=12),
+    start_to_close_timeout=timedelta(hours=1),
+    heartbeat_timeout=timedelta(seconds=30),
+    retry_policy=_PATIENT,
+)
+
 _DELIVER = ActivityConfig(
     # Where nothing but deliveries can be kept waiting by a receiver that lets us wait.
     task_queue=WEBHOOK_QUEUE,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request, Response
@@ -11,16 +12,19 @@ from fastapi.responses import StreamingResponse
 from api.polling import matches
 from api.problems import answer, declare
 from api.services import Served
-from domain.errors import FileNotFound, RangeNotSatisfiable, StorageUnavailable
-from imaging.develop import CONTENT_TYPES
-from storage.keys import ASSETS
+from domain.errors import FileGone, FileNotFound, RangeNotSatisfiable, StorageUnavailable
+from imaging.encode import CONTENT_TYPES
+from storage.keys import asset_key
 from storage.objects import InvalidRange, ObjectMissing
 
 router = APIRouter(prefix="/files", tags=["files"])
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _FOR_EVER = "public, max-age=31536000, immutable"
+_FOR_A_DAY = "public, max-age=86400"
+_ANYWHERE = {"X-Content-Type-Options": "nosniff", "Access-Control-Allow-Origin": "*"}
 _SHOWN = frozenset(CONTENT_TYPES.values())
+_CONTENT = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in sorted(_SHOWN)}
 
 
 @router.head("/{key:path}", include_in_schema=False)
@@ -28,10 +32,10 @@ _SHOWN = frozenset(CONTENT_TYPES.values())
     "/{key:path}",
     response_class=Response,
     responses={
-        200: {"content": {kind: {} for kind in sorted(_SHOWN)}, "description": "The image"},
-        206: {"description": "A part of it"},
+        200: {"content": _CONTENT, "description": "The image"},
+        206: {"content": _CONTENT, "description": "A part of it"},
         304: {"description": "As the caller has it"},
-        **declare(FileNotFound, RangeNotSatisfiable, StorageUnavailable),
+        **declare(FileNotFound, FileGone, RangeNotSatisfiable, StorageUnavailable),
     },
 )
 async def file(
@@ -42,23 +46,27 @@ async def file(
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """One stored file; its key is unguessable and its bytes never change."""
-    if any(part in ("", ".", "..") for part in key.split("/")):
+    stored = asset_key(key)
+    if stored is None:
         raise FileNotFound("There is no such file.")
     asked = range_ if range_ is not None and _is_one_range(range_) else None
     try:
-        found = await to.store.open(f"{ASSETS}{key}", asked)
+        found = await to.store.open(stored, asked)
     except ObjectMissing:
-        raise FileNotFound("There is no such file.") from None
+        missing = answer(await to.keeping.why_missing(key))
+        missing.headers.update(_ANYWHERE)
+        if missing.status_code == HTTPStatus.GONE:
+            missing.headers["Cache-Control"] = _FOR_A_DAY
+        return missing
     except InvalidRange:
         refused = answer(RangeNotSatisfiable("The range lies outside the file."))
-        refused.headers["Content-Range"] = f"bytes */{await to.store.size(f'{ASSETS}{key}')}"
+        refused.headers["Content-Range"] = f"bytes */{await to.store.size(stored)}"
         return refused
     headers = {
         "ETag": found.etag,
         "Cache-Control": _FOR_EVER,
         "Accept-Ranges": "bytes",
-        "X-Content-Type-Options": "nosniff",
-        "Access-Control-Allow-Origin": "*",
+        **_ANYWHERE,
     }
     if matches(found.etag, if_none_match):
         await found.close()

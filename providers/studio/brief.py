@@ -55,14 +55,18 @@ def prepare(
     negative_prompt: str | None,
     seed: int,
     palette_names: tuple[str, ...] = (),
+    composed_as: str | None = None,
 ) -> Brief:
-    """Return the brief for a prompt; only prompt and seed move the composition."""
+    """Return the brief for a prompt; only prompt and seed move the composition.
+
+    The dice are rolled by the words of composed_as where there are any.
+    """
     theme = lexicon.read(prompt, negative_prompt)
     colours = lexicon.colours(palette_names)
     if colours:
         theme = replace(theme, colours=colours)
     banned, unwanted = lexicon.banned(negative_prompt)
-    dice = Dice(prompt, seed)
+    dice = Dice(composed_as or prompt, seed)
     look = styles.find(style)
     light = _light(theme, look, banned, dice)
     moods = theme.moods | _look_moods(look)

@@ -19,7 +19,11 @@ CAN_ANSWER: dict[tuple[str, str], set[int]] = {
     ("post", "/batch-generate"): {202, 409, 429, 500, *REFUSED},
     ("post", "/generate"): {200, 409, 429, 500, 502, 503, 504, *REFUSED},
     ("post", "/generate/stream"): {200, 409, 429, 500, *REFUSED},
-    ("post", "/quote"): {200, 409, 503, *REFUSED},
+    **{
+        ("post", path): {202, 404, 409, 429, 500, *REFUSED}
+        for path in ("/variations", "/edit", "/upscale")
+    },
+    ("post", "/quote"): {200, 404, 409, 503, *REFUSED},
     ("get", "/jobs"): {200, 422, 503},
     ("get", "/blogs/{blog_id}"): {200, 422, 503},
     ("get", "/jobs/{job_id}"): {200, 304, 404, 422, 503},
@@ -45,7 +49,7 @@ CAN_ANSWER: dict[tuple[str, str], set[int]] = {
     ("get", "/costs"): {200, 422, 503},
     ("get", "/providers"): {200},
     ("get", "/models"): {200},
-    ("get", "/files/{key}"): {200, 206, 304, 404, 416, 503},
+    ("get", "/files/{key}"): {200, 206, 304, 404, 410, 416, 503},
 }
 
 OPEN = {"/files/{key}"}
@@ -54,7 +58,13 @@ OPEN = {"/files/{key}"}
 
 class TestProblems:
     async def test_an_unknown_route_is_not_found(self, door: Caller) -> None:
-        for path in ("/", "/api/v2/images/generate", f"{API}/nothing", f"{API}/jobs/a/b/c"):
+        for path in (
+            "/",
+            "/api/v2/images/generate",
+            f"{API}/nothing",
+            f"{API}/jobs/",
+            f"{API}/jobs/a/b/c",
+        ):
             problem(await door.http.get(path), 404, "not_found")
 
     async def test_a_wrong_method_is_told_with_the_right_ones(self, door: Caller) -> None:

@@ -434,3 +434,42 @@ class TestFailures:
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
         with pytest.raises(ProviderUnavailable):
             await only(made(repo="acme/model"), small())
+
+
+def grey_mask(size: Size) -> bytes:
+    """The left half may change."""
+    image = Image.new("L", size, 0)
+    image.paste(255, (0, 0, size.width_px // 2, size.height_px))
+    encoded = io.BytesIO()
+    image.save(encoded, "PNG")
+    return encoded.getvalue()
+
+
+class TestReworks:
+    PICTURE = Reference(png(*SMALL, "orange"), "image/png")
+
+    async def one(self, provider: Provider, wanted: Order) -> Image.Image:
+        (made,) = await provider.generate(wanted, FakeCall())
+        return Image.open(io.BytesIO(made.data)).convert("RGB")
+
+    async def test_a_variation_is_drawn_over_its_source(self, local: Provider) -> None:
+        first = small(source=self.PICTURE, operation="variations", strength=0.3)
+        second = small(source=self.PICTURE, operation="variations", strength=1.0)
+        assert (await self.one(local, first)).size == SMALL
+        assert (await self.one(local, first)) != (await self.one(local, second))
+
+    async def test_a_mask_keeps_the_rest_to_the_pixel(self, local: Provider) -> None:
+        wanted = small(
+            source=self.PICTURE, operation="edit", mask=grey_mask(SMALL), mask_key="records/m"
+        )
+        made = await self.one(local, wanted)
+        right = (SMALL.width_px // 2, 0, *SMALL)
+        left = (0, 0, SMALL.width_px // 2, SMALL.height_px)
+        orange = Image.new("RGB", SMALL, "orange")
+        assert made.crop(right) == orange.crop(right)
+        assert made.crop(left) != orange.crop(left)
+
+    async def test_an_upscale_is_larger(self, local: Provider) -> None:
+        wanted = small(source=self.PICTURE, operation="upscale")
+        made = await self.one(local, replace(wanted, size=Size(128, 96)))
+        assert made.size == (128, 96)

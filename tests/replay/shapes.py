@@ -16,8 +16,10 @@ from activities.purse import BudgetPurse
 from domain.batches import BatchApproval, BatchFlow, BatchState
 from domain.budgets import Bill, Books, Budget, Budgets, Period
 from domain.errors import Billed, BudgetSpent, ContentRejected, OutcomeUnknown, ProviderUnavailable
-from domain.ids import final_id, item_id
+from domain.ids import final_id, item_id, keyed_job_id
 from domain.jobs import JobState, JobStatus
+from domain.once import Held, Once
+from domain.operations import Operation, Source
 from domain.reviews import Approval, FinalChoices, Rejection, ReviewState, Revision
 from domain.sizes import Quality
 from domain.wishes import Wish
@@ -26,8 +28,10 @@ from providers.base import Order, Report
 from tests.fakes import FakeProvider, Gate
 from tests.starting import BatchStarter, JobHandle, start_job
 from tests.waiting import eventually
+from workflows.claim import ClaimWorkflow
 from workflows.image_batch import ImageBatchWorkflow
 from workflows.image_job import ImageJobWorkflow
+from workflows.options import claim_options
 
 Handle = WorkflowHandle[object, object]
 
@@ -150,6 +154,33 @@ async def _draft(stage: Stage) -> WorkflowHandle[ImageJobWorkflow, JobState]:
 async def approved_draft(stage: Stage) -> str:
     async with stage.new_worker():
         job = await _draft(stage)
+        await job.signal(ImageJobWorkflow.approve, Approval(reviewer="ann"))
+        await _closed(stage.client, job.id)
+    return job.id
+
+
+async def edited_image(stage: Stage) -> str:
+    """An edit of a job's picture, a draft, to its approval."""
+    async with stage.new_worker():
+        made = await start_job(stage.client, stage.planner.job(_wish(Quality.STANDARD)))
+        state = await made.result()
+        assert state.result is not None
+        source = Source(
+            key=f"{state.result.asset_prefix}/0.original",
+            width_px=64,
+            height_px=64,
+            job_id=made.id,
+            image_index=0,
+            digital_source_type="trainedAlgorithmicMedia",
+            provider="studio",
+            prompt="a lighthouse",
+            seed=7,
+        )
+        wish = _wish(Quality.DRAFT).model_copy(
+            update={"operation": Operation.EDIT, "source": source, "prompt": "at night"}
+        )
+        job = await start_job(stage.client, stage.planner.job(wish))
+        await _awaits_review(stage.client, job.id)
         await job.signal(ImageJobWorkflow.approve, Approval(reviewer="ann"))
         await _closed(stage.client, job.id)
     return job.id
@@ -281,6 +312,16 @@ async def batch_with_a_terminated_job(stage: Stage) -> str:
     return batch.id
 
 
+async def claimed_key(stage: Stage) -> str:
+    held = Held(once=Once(fingerprint="0a" * 32, answer={"job_id": "img_0"}))
+    async with stage.new_worker():
+        claim = await stage.client.start_workflow(
+            ClaimWorkflow.run, id=keyed_job_id("default", "a key"), **claim_options(held, "default")
+        )
+        await _closed(stage.client, claim.id)
+    return claim.id
+
+
 _BUDGETS = Budgets([Budget(blog="travel", amount_usd=0.1, period=Period.DAY)])
 _BUDGET = _BUDGETS.accounts[0].workflow_id
 
@@ -334,6 +375,7 @@ STORIES: dict[str, Story] = {
         cancelled_too_late,
         outcome_unknown,
         approved_draft,
+        edited_image,
         approved_early,
         final_of_a_draft,
         refused_approval,
@@ -346,6 +388,7 @@ STORIES: dict[str, Story] = {
         approved_batch,
         cancelled_batch,
         batch_with_a_terminated_job,
+        claimed_key,
         used_budget,
         budget_with_a_leak,
     )

@@ -58,7 +58,8 @@ class TestPlainJob:
         assert state.progress_percentage == 100
         assert state.review is None
         assert state.result is not None
-        assert [v.format for v in state.result.images[0].variants] == ["png", "webp"]
+        image = state.result.images[0]
+        assert [v.format for v in [image.main, *image.further]] == ["png", "webp"]
         record = await archive.read_job(job.id)
         assert record is not None
         assert record.state == state

@@ -83,7 +83,7 @@ class TestProviders:
         assert studio["configured"]
         assert "problem" not in studio
         assert studio["default_for"] == ["draft", "standard", "high", "ultra"]
-        assert studio["models"] == ["studio-1"]
+        assert studio["models"] == ["studio-1", "lanczos"]
 
     async def test_one_without_its_key_says_what_would_fix_it(
         self, serve: Serve, monkeypatch: pytest.MonkeyPatch
