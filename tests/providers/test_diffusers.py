@@ -139,7 +139,7 @@ def taught() -> Any:
     """A denoiser that has seen soft blobs for a few seconds."""
     made, noise_of = denoiser(), schedule()
     words, optimizer = torch.zeros(8, 1, 8), torch.optim.Adam(made.parameters(), 1e-2)
-    for _ in range(60):
+    for _ in range(120):
         blobs = torch.nn.functional.interpolate(torch.randn(8, 4, 4, 4), size=16, mode="bicubic")
         noise, when = torch.randn_like(blobs), torch.randint(0, 1000, (8,))
         guess = made(noise_of.add_noise(blobs, noise, when), when, words).sample
