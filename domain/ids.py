@@ -17,7 +17,7 @@ _ITEM = re.compile(rf"^(bat_[0-9a-z]+)-({_INDEX})(?:-r\d+)?(?:-final)?\Z")
 
 JOB_ID_PATTERN = rf"^(img_[0-9a-z]+|bat_[0-9a-z]+-{_INDEX})(-r\d+)?(-final)?\Z"
 _MENTIONED = re.compile(
-    rf"(?:img_[0-9a-z]+|bat_[0-9a-z]+-{_INDEX})(?:-r\d+)?(?:-final)?(?![0-9a-z])"
+    rf"(?:img_[0-9a-z]+|bat_[0-9a-z]+-{_INDEX})(?:-r\d+)?(?:-final)?(?![0-9A-Za-z])"
 )
 BATCH_ID_PATTERN = r"^bat_[0-9a-z]+\Z"
 

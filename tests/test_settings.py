@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
+from domain.retention import Keeping
+from pipeline.keeping import load_policy
+from providers.catalogue import CatalogueError
 from settings import ENV_FILE, Settings, SettingsError, load_settings, temporal_client_config
 
 
@@ -204,3 +208,38 @@ class TestSigning:
         monkeypatch.setenv("DARKROOM_C2PA_ALGORITHM", "rs256")
         with pytest.raises(SettingsError, match=r"DARKROOM_C2PA_ALGORITHM: .*es256.*ed25519"):
             load_settings()
+
+
+class TestKeeping:
+    def test_what_an_editor_rejected_and_what_nobody_saw_goes_by_default(self) -> None:
+        assert Settings().keeping == Keeping(rejected=90, failed=30)
+
+    def test_days_and_forever_are_taken(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("DARKROOM_KEEP_REJECTED_DAYS", "forever")
+        monkeypatch.setenv("DARKROOM_KEEP_EXPIRED_DAYS", "0")
+        monkeypatch.setenv("DARKROOM_KEEP_UNREVIEWED_DAYS", "1.5")
+        assert load_settings().keeping == Keeping(expired=0, unreviewed=1.5, failed=30)
+
+    @pytest.mark.parametrize("days", ["", "-1", "soon", "nan", "36501"])
+    def test_anything_else_is_refused_by_name(
+        self, monkeypatch: pytest.MonkeyPatch, days: str
+    ) -> None:
+        monkeypatch.setenv("DARKROOM_KEEP_EXPIRED_DAYS", days)
+        with pytest.raises(SettingsError, match="DARKROOM_KEEP_EXPIRED_DAYS"):
+            load_settings()
+
+    @pytest.mark.parametrize(
+        ("written", "problem"),
+        [
+            ("[retention]", "written [[retention]]"),
+            ("[[retention]]", "retention.1.tenant: Field required"),
+            ('[[retention]]\ntenant = "a"\nrejected = 1', "retention.1.rejected: Extra"),
+            ('[[retention]]\ntenant = "a"\nrejected_days = -1', "retention.1.rejected_days"),
+            ('[[retention]]\ntenant = "a"\n[[retention]]\ntenant = "a"', "has a table already"),
+        ],
+    )
+    def test_a_wrong_table_is_told(self, tmp_path: Path, written: str, problem: str) -> None:
+        config = tmp_path / "darkroom.toml"
+        config.write_text(written)
+        with pytest.raises(CatalogueError, match=re.escape(problem)):
+            load_policy(Keeping(), config)

@@ -151,6 +151,21 @@ async def test_the_engine_keeps_closed_jobs_and_knows_our_search_attributes(
     assert await embedded.status_of(f"http://127.0.0.1:{ui_port}") == 200
 
 
+def test_what_the_store_was_writing_when_it_was_killed_is_removed(own_home: Path) -> None:
+    folder = own_home / "s3" / BUCKET / "assets" / "img_1"
+    folder.mkdir(parents=True)
+    before, now, image = (
+        folder / name for name in (".rclone_temp_put_1", ".rclone_temp_put_2", "0.png")
+    )
+    for path in (before, now, image):
+        path.write_bytes(b"half an image")
+    started_at = now.stat().st_mtime
+    for path in (before, image):
+        os.utime(path, (started_at - 1, started_at - 1))
+    embedded.remove_unfinished(own_home, started_at)
+    assert sorted(folder.iterdir()) == [now, image]
+
+
 def test_credentials_are_made_once_and_only_their_owner_reads_them(own_home: Path) -> None:
     first, second = embedded.store_keys(own_home), embedded.store_keys(own_home)
     assert first == second

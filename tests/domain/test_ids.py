@@ -14,6 +14,7 @@ from domain.ids import (
     keyed_answer_id,
     keyed_batch_id,
     keyed_job_id,
+    mentioned,
     new_asset_token,
     new_batch_id,
     new_job_id,
@@ -73,6 +74,14 @@ class TestDerivedIds:
     )
     def test_what_is_no_job_id_does_not_fit(self, text: str) -> None:
         assert not re.match(JOB_ID_PATTERN, text)
+
+
+def test_job_ids_are_found_in_any_text() -> None:
+    text = (
+        '{"url": "http://h/files/img_1f-r2/0a/0.png", "key": "assets/bat_2-10-final/t/0.original",'
+        ' "batch": "bat_3", "no": ["img_", "img_1F", "bat_2-x"], "again": "img_1f-r2"}'
+    )
+    assert mentioned(text) == {"img_1f-r2", "bat_2-10-final"}
 
 
 class TestKeyedIds:

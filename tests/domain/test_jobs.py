@@ -45,6 +45,28 @@ class TestJobRequest:
         assert card.expected_seconds == 2
         assert (card.blog_id, card.tags, card.batch_id) == ("post-1", ["hero"], "bat_1")
 
+    def test_its_card_names_the_jobs_it_is_made_from(self) -> None:
+        asked = request(
+            batch_id="bat_1",
+            draft_job_id="img_1",
+            revision_of="img_2",
+            alt_text="img_9",
+            tags=["img_8"],
+            metadata={"of": "img_7"},
+        )
+        url = "https://pictures.example/api/v1/images/files/img_3/token/0.png"
+        spec = asked.spec.model_copy(
+            update={
+                "prompt": "like img_6",
+                "reference_image_url": url,
+                "reference_key": "assets/img_4-r2/token/0.original",
+            }
+        )
+        card = asked.model_copy(update={"spec": spec}).card()
+        assert card.uses == ["img_3", "img_4-r2"]
+        assert card.related == {"img_1", "img_2", "img_3", "img_4-r2"}
+        assert "uses" not in request().card().model_dump()
+
     def test_it_is_read_back_as_it_was_stored(self) -> None:
         asked = request(metadata={"a": True, "b": 1, "c": 1.5, "d": "x"})
         read = JobRequest.model_validate_json(asked.model_dump_json())
