@@ -26,6 +26,7 @@ from temporalio.client import (
     ScheduleUpdateInput,
 )
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -56,6 +57,7 @@ class SearchAttributesMissing(Exception):
 
 
 async def connect(
+    converter: DataConverter = pydantic_data_converter,
     *,
     lazy: bool = False,
     runtime: Runtime | None = None,
@@ -63,11 +65,12 @@ async def connect(
 ) -> Client:
     """A client of the engine that `TEMPORAL_*` names; with `lazy` no connection is made yet.
 
-    Workers of the client have its `interceptors` too, where they are for workers.
+    `converter` writes and reads payloads. Workers of the client have its `interceptors` too, where
+    they are for workers.
     """
     return await Client.connect(
         **temporal_client_config(),
-        data_converter=pydantic_data_converter,
+        data_converter=converter,
         lazy=lazy,
         runtime=runtime,
         interceptors=interceptors,

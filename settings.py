@@ -6,24 +6,34 @@ to the engine is not here: `temporalio.envconfig` reads `TEMPORAL_*`, see `tempo
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from dotenv import load_dotenv
-from pydantic import AnyHttpUrl, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AnyHttpUrl,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
 
 from domain.keys import ApiKey
+from domain.provenance import SigningAlgorithm, SigningPlan
 from domain.retention import Days, Keeping
 from domain.webhooks import signing_secrets
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 ENV_FILE = ".env"
+_CIPHER_KEY_BYTES = 32
 _ORIGIN = re.compile(r"https?://[^/\s?#*]+")
 
 
@@ -74,6 +84,8 @@ class Settings(BaseSettings):
     batch_concurrency: int = Field(default=20, ge=1, le=500)
     max_body_bytes: int = Field(default=24 * 1024 * 1024, ge=1024)
     poll_interval_seconds: float = Field(default=0.5, gt=0, le=10)
+    patience_seconds: float = Field(default=2.0, gt=0, le=60)
+    """How long the API waits for the engine to accept a job; a part of it for all else."""
     keep_alive_seconds: float = Field(default=15.0, gt=0, le=300)
     """Between the comments that keep a silent stream of events open through proxies."""
 
@@ -85,10 +97,28 @@ class Settings(BaseSettings):
     webhook_allow_hosts: str = ""
     """Host names, comma separated, that webhooks may reach at private addresses."""
     reference_allow_hosts: str = ""
-    """Host names, comma separated, that reference images may come from at private addresses."""
+    """As these, but where references, sources and masks may come from."""
     on_unknown_outcome: Literal["retry", "fail"] = "retry"
     """What follows a paid call whose answer was never seen: one more try, or the job's end."""
 
+    c2pa_certificate: Path | None = None
+    """PEM: the certificate that finals are signed with, then what it was issued by."""
+    c2pa_private_key: Path | None = None
+    """PEM: its key."""
+    c2pa_algorithm: SigningAlgorithm | None = None
+    """The one that suits the key, unless it is said."""
+    c2pa_timestamp_url: AnyHttpUrl | None = None
+    """A timestamp authority (RFC 3161) that each signature asks."""
+    c2pa_comment: bool = False
+    """Put the editor's comment into the file too."""
+    c2pa_trust_anchors: Path | None = None
+    """PEM: the certificates that count as trusted where marks are read back."""
+
+    encryption_key: SecretStr | None = None
+    """256 bits in base64, with which the engine's payloads are encrypted; in the clear without.
+
+    Several, with spaces or commas between, while it is rotated: the first encrypts, each decrypts.
+    """
     keep_rejected_days: Days = 90
     keep_expired_days: Days = None
     keep_unreviewed_days: Days = None
@@ -98,6 +128,8 @@ class Settings(BaseSettings):
     studio_concurrency: int = Field(default_factory=lambda: os.cpu_count() or 2, ge=1)
     worker_providers: str = ""
     """Names, comma separated: a worker serves only these providers' queues, and no workflows."""
+    heartbeat_seconds: float = Field(default=0.8, ge=0.1, le=3.0)
+    """How often a render tells the engine its progress and hears of a cancel."""
     drain_seconds: float = Field(default=30.0, ge=0)
     """How long a worker that was asked to stop lets running activities finish."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -112,6 +144,13 @@ class Settings(BaseSettings):
         if secret is not None:
             signing_secrets(secret.get_secret_value())
         return secret
+
+    @field_validator("encryption_key")
+    @classmethod
+    def _is_of_256_bits(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None:
+            _cipher_keys(key.get_secret_value())
+        return key
 
     @field_validator("api_keys", mode="before")
     @classmethod
@@ -134,6 +173,25 @@ class Settings(BaseSettings):
                 raise ValueError(f"'{origin}' is no origin: https://pictures.example, without a /")
         return origins
 
+    @model_validator(mode="after")
+    def _certificate_and_key(self) -> Self:
+        if (self.c2pa_certificate is None) != (self.c2pa_private_key is None):
+            raise ValueError("DARKROOM_C2PA_CERTIFICATE and DARKROOM_C2PA_PRIVATE_KEY go together")
+        return self
+
+    @property
+    def signing(self) -> SigningPlan | None:
+        """How finals are to be signed; None where there is no certificate."""
+        if self.c2pa_certificate is None or self.c2pa_private_key is None:
+            return None
+        return SigningPlan(
+            certificate=self.c2pa_certificate.expanduser(),
+            private_key=self.c2pa_private_key.expanduser(),
+            algorithm=self.c2pa_algorithm,
+            timestamp_url=str(self.c2pa_timestamp_url) if self.c2pa_timestamp_url else None,
+            tells_comment=self.c2pa_comment,
+        )
+
     @property
     def keys_path(self) -> Path:
         """The file that `darkroom keys` writes."""
@@ -143,6 +201,12 @@ class Settings(BaseSettings):
     def origins(self) -> frozenset[str]:
         """The origins in `cors_origins`."""
         return _listed(self.cors_origins)
+
+    @property
+    def image_origins(self) -> list[str]:
+        """Whence images are loaded that this API does not serve under the address it came by."""
+        urls = (self.public_url, self.asset_base_url)
+        return sorted({_origin(url) for url in urls if url is not None})
 
     @property
     def keeping(self) -> Keeping:
@@ -164,6 +228,12 @@ class Settings(BaseSettings):
         """The secrets in `webhook_secret`; empty where there is none."""
         secret = self.webhook_secret
         return signing_secrets(secret.get_secret_value()) if secret is not None else ()
+
+    @property
+    def encryption_keys(self) -> tuple[bytes, ...]:
+        """The keys in `encryption_key`, the one that encrypts first; empty where there is none."""
+        key = self.encryption_key
+        return _cipher_keys(key.get_secret_value()) if key is not None else ()
 
     @property
     def webhook_hosts(self) -> frozenset[str]:
@@ -197,6 +267,22 @@ class Settings(BaseSettings):
 
 
 _OUTSIDE_ENGINE = ("TEMPORAL_ADDRESS", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE")
+
+
+def _origin(url: AnyHttpUrl) -> str:
+    port = f":{url.port}" if url.port != {"http": 80, "https": 443}[url.scheme] else ""
+    return f"{url.scheme}://{url.host}{port}"
+
+
+def _cipher_keys(text: str) -> tuple[bytes, ...]:
+    """Keys of 32 bytes, in base64; raises `ValueError`."""
+    try:
+        keys = tuple(base64.b64decode(key, validate=True) for key in text.replace(",", " ").split())
+    except ValueError:
+        keys = ()
+    if not keys or {len(key) for key in keys} != {_CIPHER_KEY_BYTES}:
+        raise ValueError("must be 32 bytes in base64, as `openssl rand -base64 32` gives")
+    return keys
 
 
 def _listed(names: str) -> frozenset[str]:

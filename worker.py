@@ -19,6 +19,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
 
+import encryption
 import engine
 from activities.batch import BatchActivities
 from activities.budget import BudgetActivities
@@ -38,8 +39,10 @@ from observing.exposing import exposed
 from observing.meters import Meters
 from observing.tracing import Tracing, start_tracing
 from pipeline.delivering import DELIVERIES_AT_ONCE, WebhookSender
-from pipeline.developing import Developer
+from pipeline.developing import Developer, load_assets
+from pipeline.house import load_house
 from pipeline.keeping import load_policy
+from pipeline.marking import CredentialsError, Marker, load_mark_reader, load_sealer
 from pipeline.paying import Cashier, Told, nobody
 from pipeline.planning import Planner
 from pipeline.references import References
@@ -86,7 +89,6 @@ _SANDBOX = SandboxRestrictions.default.with_passthrough_modules(
 """The workflows stay inside; what they are made of is pure and need not be imported for each."""
 
 _STICKY_TIMEOUT = timedelta(seconds=1)
-_HEARTBEAT_THROTTLE = timedelta(seconds=0.8)
 _DEVELOPS_AT_ONCE_PER_CORE = 2
 _CALLS_AT_ONCE = 20
 _SAY_AGAIN_SECONDS = 30.0
@@ -106,7 +108,7 @@ def build_workers(
 
     Where the settings name providers, only one for each of those. With no cached workflows every
     step is a replay, as tests want it. `told` hears of every paid call. Raises `CatalogueError`,
-    `SettingsError`.
+    `CredentialsError`, `SettingsError`.
     """
     served = _served(settings, roster)
     hands = _hands(client, settings, store, catalogue, roster, served, told)
@@ -140,8 +142,15 @@ def _story(
         roster.problems,
         stand_in=settings.stand_in,
         review_seconds=settings.review_seconds,
+        house=load_house(settings.config, catalogue),
     )
-    develops = DevelopActivities(Developer(store, archive, planner), archive)
+    marker = Marker(
+        load_mark_reader(settings.c2pa_trust_anchors),
+        load_sealer(settings.signing, VERSION),
+        VERSION,
+    )
+    assets = load_assets(settings.config)
+    develops = DevelopActivities(Developer(store, archive, planner, marker, assets), archive)
     batches = BatchActivities(client, archive)
     plans = PlanActivities(planner)
     return Worker(
@@ -165,7 +174,7 @@ def _story(
         max_cached_workflows=cached_workflows,
         max_concurrent_activities=_DEVELOPS_AT_ONCE_PER_CORE * (os.cpu_count() or 1),
         sticky_queue_schedule_to_start_timeout=_STICKY_TIMEOUT,
-        max_heartbeat_throttle_interval=_HEARTBEAT_THROTTLE,
+        max_heartbeat_throttle_interval=timedelta(seconds=settings.heartbeat_seconds),
         graceful_shutdown_timeout=timedelta(seconds=settings.drain_seconds),
     )
 
@@ -191,7 +200,7 @@ def _hands(
             activities=[renders.render],
             max_concurrent_activities=_calls_at_once(name, catalogue, settings),
             max_task_queue_activities_per_second=catalogue.providers[name].requests_per_second,
-            max_heartbeat_throttle_interval=_HEARTBEAT_THROTTLE,
+            max_heartbeat_throttle_interval=timedelta(seconds=settings.heartbeat_seconds),
             graceful_shutdown_timeout=timedelta(seconds=settings.drain_seconds),
         )
         for name in served
@@ -264,7 +273,8 @@ def _as_observed(settings: Settings, meters: Meters, tracing: Tracing | None) ->
     meters.registry.register(core)
     outside = [tracing.interceptor] if tracing else []
     interceptors = [*outside, ActivityWatch(meters)]
-    return partial(engine.connect, runtime=runtime, interceptors=interceptors)
+    converter = encryption.converter(settings.encryption_keys)
+    return partial(engine.connect, converter, runtime=runtime, interceptors=interceptors)
 
 
 async def _prepare(store: objects.ObjectStore) -> None:
@@ -310,7 +320,12 @@ def main() -> int:
         settings = load_settings()
         logs.install(settings.log_level, settings.log_format, logs.secrets_in(os.environ))
         asyncio.run(run(settings))
-    except (SettingsError, CatalogueError, engine.SearchAttributesMissing) as error:
+    except (
+        SettingsError,
+        CatalogueError,
+        CredentialsError,
+        engine.SearchAttributesMissing,
+    ) as error:
         sys.stderr.write(f"darkroom worker: {error}\n")
         return 2
     return 0

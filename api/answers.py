@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from api.estimates import Estimates
+from api.pictures import image_answer
 from api.schemas import (
     AttemptAnswer,
     BatchJobAnswer,
@@ -14,12 +15,11 @@ from api.schemas import (
     CostAnswer,
     ErrorAnswer,
     FinalAnswer,
-    ImageAnswer,
+    ImageGenerationJobResponse,
     ImageJobStatusResponse,
     LinksAnswer,
     ResultAnswer,
     ReviewAnswer,
-    VariantAnswer,
 )
 from api.snapshots import BatchSnapshot, JobSnapshot
 from domain.batches import BatchItem
@@ -28,14 +28,14 @@ from domain.ids import item_id
 from domain.jobs import (
     Attempt,
     CostBasis,
-    ImageAsset,
     JobCard,
     JobError,
     JobResult,
     JobState,
+    JobStatus,
 )
+from domain.renders import total_usd
 from domain.reviews import FinalOffer, Review
-from imaging.provenance import NEWS_CODES
 from settings import Settings
 from storage.keys import ASSETS
 
@@ -81,18 +81,25 @@ class Addresses:
             self=here,
             events=f"{here}/events",
             temporal_ui=self.workflow(batch_id),
+            rounds=None,
+            source=None,
             approve=f"{here}/approve",
             reject=f"{here}/reject",
         )
 
-    def job_links(self, job_id: str, state: JobState | None = None) -> LinksAnswer:
+    def job_links(
+        self, job_id: str, state: JobState | None = None, source_job_id: str | None = None
+    ) -> LinksAnswer:
         """What can be done with a job now."""
-        here = f"{self.api}{API}/jobs/{job_id}"
+        jobs = f"{self.api}{API}/jobs"
+        here = f"{jobs}/{job_id}"
         may_decide = state is not None and state.awaits_review
         return LinksAnswer(
             self=here,
             events=f"{here}/events",
             temporal_ui=self.workflow(job_id),
+            rounds=f"{here}/rounds",
+            source=f"{jobs}/{source_job_id}" if source_job_id else None,
             approve=f"{here}/approve" if may_decide else None,
             reject=f"{here}/reject" if may_decide else None,
         )
@@ -120,7 +127,10 @@ def job_answer(
         error_message=state.error.message if state.error else None,
         estimated_time_remaining=estimates.remaining(card.recipe, card.expected_seconds, state),
         is_draft=card.is_draft,
+        title=card.title,
         final_job_id=state.final_job_id,
+        operation=card.operation,
+        source_job_id=card.source_job_id,
         batch_id=card.batch_id,
         blog_id=card.blog_id,
         blog_job_id=card.blog_job_id,
@@ -138,7 +148,7 @@ def job_answer(
         error=_error(state.error) if state.error else None,
         cancellation=Cancellation.TOO_LATE if state.cancel_too_late else None,
         cost=cost_answer(state),
-        links=at.job_links(snapshot.job_id, state),
+        links=at.job_links(snapshot.job_id, state, card.source_job_id),
     )
 
 
@@ -147,8 +157,9 @@ def result_answer(
 ) -> ResultAnswer:
     """The result, every key as an address, also where nothing is there any more."""
     return ResultAnswer(
+        success=True,
         images=[
-            _image(job_id, index, image, result, at, gone=gone)
+            image_answer(job_id, index, image, result, at.file, gone=gone)
             for index, image in enumerate(result.images)
         ],
         generation_time_seconds=result.generation_time_seconds,
@@ -156,6 +167,8 @@ def result_answer(
         model=result.model,
         cost=result.cost_usd or 0.0,
         consistency=result.consistency,
+        prompt=result.prompt,
+        full_prompt=result.full_prompt,
     )
 
 
@@ -173,7 +186,7 @@ def batch_answer(snapshot: BatchSnapshot, at: Addresses) -> BatchStatusAnswer:
         total_images=request.total_images,
         counts=dict(Counter(item.status for item in state.items)),
         review_counts=dict(Counter(item.review for item in state.items if item.review)),
-        cost=_cost(None if None in costs else sum(cost for cost in costs if cost is not None)),
+        cost=cost_sum_answer(total_usd(costs)),
         cancelled=state.cancelled,
         blog_id=request.blog_id,
         blog_job_id=request.blog_job_id,
@@ -196,6 +209,18 @@ def accepted_message(card: JobCard) -> str:
     """What a caller is told whose job is accepted, with all that they should know of it."""
     accepted = stand_in_message(card.stand_in_for) or "The job is accepted."
     return " ".join([accepted, *(card.warnings or [])])
+
+
+def accepted_answer(job_id: str, card: JobCard, seconds: int) -> ImageGenerationJobResponse:
+    """The answer to who submits a job."""
+    return ImageGenerationJobResponse(
+        job_id=job_id,
+        status=JobStatus.QUEUED,
+        message=accepted_message(card),
+        estimated_completion_time=seconds,
+        is_draft=card.is_draft,
+        warnings=card.warnings,
+    )
 
 
 def final_answer(offer: FinalOffer) -> FinalAnswer:
@@ -222,40 +247,6 @@ def _batch_job(job_id: str, item: BatchItem, at: Addresses, gone: frozenset[str]
         gone=(item.job_id or job_id) in gone,
         final_url=at.file(item.final_image_key) if item.final_image_key else None,
         error_code=item.error_code,
-    )
-
-
-def _image(
-    job_id: str, index: int, image: ImageAsset, result: JobResult, at: Addresses, *, gone: bool
-) -> ImageAnswer:
-    main = image.variants[0]
-    url = at.file(result.key(main))
-    variants = [
-        VariantAnswer(
-            url=at.file(result.key(variant)),
-            width=variant.width_px,
-            height=variant.height_px,
-            format=variant.format,
-        )
-        for variant in image.variants
-    ]
-    return ImageAnswer(
-        url=url,
-        width=main.width_px,
-        height=main.height_px,
-        image_id=f"{job_id}.{index}",
-        image_url=url,
-        gone=gone,
-        format=main.format,
-        size_bytes=image.size_bytes,
-        seed=image.seed,
-        sha256=image.sha256,
-        alt_text=image.alt_text,
-        thumbhash=image.thumbhash,
-        dominant_color=image.dominant_color,
-        variants=variants,
-        srcset=", ".join(f"{v.url} {v.width}w" for v in variants if v.format == "webp"),
-        digital_source_type=f"{NEWS_CODES}{image.digital_source_type}",
     )
 
 
@@ -290,6 +281,7 @@ def review_answer(review: Review) -> ReviewAnswer:
         decided_at=review.decided_at,
         expires_at=review.expires_at,
         problem=review.problem,
+        image_index=review.image_index,
         final=final_answer(review.final) if review.final else None,
     )
 
@@ -308,6 +300,11 @@ def image_cost_answer(result: JobResult) -> CostAnswer:
     if result.cost_usd is None:
         return _cost(None)
     return _cost(round(result.cost_usd / len(result.images), 6), result.cost_basis)
+
+
+def cost_sum_answer(amount_usd: float | None) -> CostAnswer:
+    """What several jobs cost together."""
+    return _cost(amount_usd)
 
 
 def _cost(

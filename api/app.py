@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.telemetry import TelemetryConfig
 
+import encryption
 import engine
 from api import context, problems
 from api.answers import API
@@ -24,12 +25,17 @@ from api.metering import Metering
 from api.routes import (
     batches,
     blogs,
+    caller,
+    codec,
     costs,
+    desk,
+    edits,
     files,
     health,
     images,
     jobs,
     metrics,
+    provenance,
     providers,
     quote,
     streams,
@@ -54,7 +60,11 @@ Errors are `application/problem+json` with a stable `code`."""
 
 _HEADERS_TAKEN = (
     *("Authorization", "X-API-Key", "Content-Type", "If-None-Match", "Range"),
-    *("Idempotency-Key", "Last-Event-ID", REQUEST_ID),
+    *("Idempotency-Key", "Last-Event-ID", REQUEST_ID, "X-Namespace"),
+)
+_ROUTES = (
+    *(images, edits, quote, jobs, batches, blogs),
+    *(streams, costs, providers, files, provenance, webhooks, caller),
 )
 _UNTRACED = ("/health", "/metrics")
 _HEADERS_SHOWN = ("Content-Range", "ETag", "Location", "Retry-After", REQUEST_ID)
@@ -72,6 +82,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         outside = [tracing.interceptor] if tracing else []
         client = await engine.connect(
+            encryption.converter(settings.encryption_keys),
             lazy=True,
             runtime=quiet_runtime(settings.log_level),
             interceptors=[*outside, EngineWatch(meters)],
@@ -96,14 +107,19 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         summary="Durable image generation with editorial approval",
         description=_DESCRIPTION,
         lifespan=lifespan,
+        # A redirect would be an answer that no route declares, to an address that the caller chose.
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
         telemetry=_telemetry(is_traced=tracing is not None),
     )
     problems.install(app)
     _stand_before(app, settings, meters)
-    for module in (images, quote, jobs, batches, blogs, streams, costs, providers, files, webhooks):
+    for module in _ROUTES:
         app.include_router(module.router, prefix=API)
+    app.include_router(codec.router)
     app.include_router(health.router)
     app.include_router(metrics.router)
+    app.include_router(desk.router)
     app.openapi = cache(lambda: problems.document(app))  # type: ignore[method-assign]
     return app
 

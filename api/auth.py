@@ -1,4 +1,4 @@
-"""Who calls. A route takes `Generating`, `Reviewing`, `Reading` or `Administering` as a parameter.
+"""Who calls. A route takes one of the types at the end, such as `Reading`, as a parameter.
 
 The doorkeeper has checked the key by then; here is only whether the key may do what is asked.
 """
@@ -58,7 +58,9 @@ class _Known(SecurityBase):
 
 _known = _Known()
 
+Anybody = Annotated[Caller, Security(_known)]
 Generating = Annotated[Caller, Security(_known, scopes=[Scope.GENERATE])]
 Reviewing = Annotated[Caller, Security(_known, scopes=[Scope.REVIEW])]
 Reading = Annotated[Caller, Security(_known, scopes=[Scope.READ])]
+Decoding = Annotated[Caller, Security(_known, scopes=[Scope.DECODE])]
 Administering = Annotated[Caller, Security(_known, scopes=[Scope.ADMIN])]

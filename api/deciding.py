@@ -13,7 +13,7 @@ from api.claims import Claims
 from api.engine_room import EngineRoom, NotKnown
 from api.once import Repeatable
 from api.reading import Reader
-from api.schemas import DecisionOutcome
+from api.schemas import Decided, DecisionOutcome
 from api.snapshots import BatchSnapshot, JobSnapshot
 from domain.batches import BatchApproval, BatchRejection
 from domain.errors import (
@@ -67,7 +67,7 @@ class Decisions:
         is_approved = _is_approved(snapshot)
         if not is_approved:
             _check_reviewable(snapshot)
-            await self._check_plans([job_id], approval.final or FinalChoices())
+            await self._check_plans([job_id], approval)
         await self._claims.keep(once, caller.tenant)
         if not is_approved:
             await self._decide(job_id, approval, caller, _is_approved)
@@ -91,7 +91,7 @@ class Decisions:
         if not is_rejected:
             _check_reviewable(snapshot)
             if rejection.revise:
-                await self._check_plans([job_id], rejection.revise)
+                await self._check_plans([job_id], rejection)
         await self._claims.keep(once, caller.tenant)
         if not is_rejected:
             await self._decide(job_id, rejection, caller, is_so)
@@ -125,11 +125,12 @@ class Decisions:
     ) -> list[DecisionOutcome]:
         chosen = job_ids if job_ids is not None else _awaiting(batch)
         outcomes = [_outcome(batch, job_id, decision) for job_id in chosen]
-        wanted = decision.final if isinstance(decision, Approval) else decision.revise
-        if wanted is None and isinstance(decision, Approval) and self._budgets.is_open:
-            wanted = FinalChoices()
-        if wanted is not None:
-            await self._check_plans([o.job_id for o in outcomes if o.is_decided], wanted)
+        if isinstance(decision, Approval):
+            is_wish = bool(decision.final or decision.image_index or self._budgets.is_open)
+        else:
+            is_wish = decision.revise is not None
+        if is_wish:
+            await self._check_plans([o.job_id for o in outcomes if o.is_decided], decision)
         return outcomes
 
     async def cancel(
@@ -165,12 +166,12 @@ class Decisions:
             return await self._reader.batch(batch_id, caller.tenant, fresh=True)
         return await self._reader.batch(batch_id, caller.tenant, fresh=True)
 
-    async def _check_plans(self, job_ids: list[str], wanted: FinalChoices | Revision) -> None:
+    async def _check_plans(self, job_ids: list[str], decision: Decision) -> None:
         """Refuse now what the workflows or the budgets would refuse."""
-        planned = await asyncio.gather(*(self._plan(job_id, wanted) for job_id in job_ids))
+        planned = await asyncio.gather(*(self._plan(job_id, decision) for job_id in job_ids))
         await self._budgets.admit([request for request in planned if request is not None])
 
-    async def _plan(self, job_id: str, wanted: FinalChoices | Revision) -> JobRequest | None:
+    async def _plan(self, job_id: str, decision: Decision) -> JobRequest | None:
         """What the workflow will plan, where the record is at hand."""
         try:
             record = await self._archive.read_job(job_id)
@@ -178,6 +179,7 @@ class Decisions:
             return None
         if record is None or record.state.result is None:
             return None
+        index = decision.image_index if isinstance(decision, Approval) else None
         draft = SuccessorOrder(
             job_id=job_id,
             asset_token=new_asset_token(),
@@ -185,10 +187,12 @@ class Decisions:
             request=record.request,
             provider=record.state.result.provider,
             model=record.state.result.model,
+            drawn_seed=record.state.result.drawn_seed(index or 0),
+            image_index=index,
         )
-        if isinstance(wanted, Revision):
-            return self._planner.revision(draft, wanted)
-        return self._planner.final(draft, wanted)
+        if isinstance(decision, Rejection):
+            return self._planner.revision(draft, decision.revise or Revision())
+        return self._planner.final(draft, decision.final or FinalChoices())
 
     async def _decide(
         self,
@@ -276,30 +280,30 @@ def _outcome(batch: BatchSnapshot, job_id: str, decision: Decision) -> DecisionO
     place = batch_item(job_id)
     items = batch.state.items
     if place is None or place[0] != batch.batch_id or place[1] >= len(items):
-        return _plain_outcome(job_id, "not_found", "no image of this batch")
+        return _plain_outcome(job_id, Decided.NOT_FOUND, "no image of this batch")
     item = items[place[1]]
     current = item.job_id or item_id(*place)
     if job_id != current or item.review is not ReviewState.AWAITING:
         state = item.review or item.status if job_id == current else "replaced by a later round"
-        return _plain_outcome(job_id, "not_reviewable", f"it is {state}")
+        return _plain_outcome(job_id, Decided.NOT_REVIEWABLE, f"it is {state}")
     if isinstance(decision, Approval):
         return DecisionOutcome(
             job_id=job_id,
-            outcome="approved",
+            outcome=Decided.APPROVED,
             detail=None,
             final_job_id=final_id(job_id),
             revision_job_id=None,
         )
     return DecisionOutcome(
         job_id=job_id,
-        outcome="rejected",
+        outcome=Decided.REJECTED,
         detail=None,
         final_job_id=None,
         revision_job_id=revision_id(job_id) if decision.revise else None,
     )
 
 
-def _plain_outcome(job_id: str, outcome: str, detail: str) -> DecisionOutcome:
+def _plain_outcome(job_id: str, outcome: Decided, detail: str) -> DecisionOutcome:
     return DecisionOutcome(
         job_id=job_id, outcome=outcome, detail=detail, final_job_id=None, revision_job_id=None
     )

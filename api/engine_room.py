@@ -36,23 +36,24 @@ from domain.reviews import ReviewState
 from workflows.claim import ClaimWorkflow
 from workflows.image_batch import ImageBatchWorkflow
 from workflows.image_job import ImageJobWorkflow
-from workflows.options import MEMO_CARD, batch_options, claim_options, job_options
+from workflows.options import batch_options, claim_options, job_options
 
 T = TypeVar("T")
 
-_START_SECONDS = 2.0
-_CALL_SECONDS = 1.5
+START_SECONDS = 2.0
+_CALL_SHARE = 0.75
+_BOOKS_SHARE = 0.35
+"""Asked before a start; both together must answer within three seconds."""
 _QUERY_SECONDS = 1.0
 _QUERIES_AT_ONCE = 24
 _LISTS_AT_ONCE = 4
 """A list of thousands takes the engine's store tens of milliseconds, in which jobs wait."""
-_BOOKS_SECONDS = 0.7
-"""Asked before a start; both together must answer within three seconds."""
 _RECONNECT_SECONDS = 2.0
 _POLLER_SEEN = timedelta(seconds=75)
 """A poll lasts a minute; the engine lists who polled for five."""
 _WITHDRAWALS = 60
 _WITHDRAWAL_PAUSE_SECONDS = 5.0
+SEND_AGAIN = "The job queue does not answer. Send the same request again: it starts once."
 
 logger = logging.getLogger("darkroom.api")
 
@@ -68,12 +69,16 @@ class NoAnswer(Exception):
 class EngineRoom:
     """Starts, reads and signals workflows.
 
-    When the engine cannot be reached in time, starting raises `QueueUnavailable` and all else
-    `EngineAway`; reading and signalling raise `NotKnown` for an id the engine does not have.
+    `start_seconds` bound a start, a part of them every other call. When the engine cannot be
+    reached in time, starting raises `QueueUnavailable` and all else `EngineAway`; reading and
+    signalling raise `NotKnown` for an id the engine does not have.
     """
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, start_seconds: float = START_SECONDS) -> None:
         self.client = client
+        self._start_seconds = start_seconds
+        self._call_seconds = start_seconds * _CALL_SHARE
+        self._books_seconds = start_seconds * _BOOKS_SHARE
         self._queries = asyncio.Semaphore(_QUERIES_AT_ONCE)
         self._lists = asyncio.Semaphore(_LISTS_AT_ONCE)
         self._no_worker_until = 0.0
@@ -90,7 +95,7 @@ class EngineRoom:
             ImageJobWorkflow.run,
             request,
             id=job_id,
-            rpc_timeout=timedelta(seconds=_START_SECONDS),
+            rpc_timeout=timedelta(seconds=self._start_seconds),
             **options,
         )
         return await self._start(job_id, start, withdraws=request.once is None)
@@ -102,13 +107,13 @@ class EngineRoom:
             ImageBatchWorkflow.run,
             request,
             id=batch_id,
-            rpc_timeout=timedelta(seconds=_START_SECONDS),
+            rpc_timeout=timedelta(seconds=self._start_seconds),
             **options,
         )
         return await self._start(batch_id, start, withdraws=request.once is None)
 
     async def start_claim(self, claim_id: str, once: Once, tenant: str) -> bool:
-        """Hold an `Idempotency-Key` for a request; False where another one did before."""
+        """Hold an `Idempotency-Key`, or keep an answer; False where that was done before."""
         start = self.client.start_workflow(
             ClaimWorkflow.run, id=claim_id, **claim_options(Held(once=once), tenant)
         )
@@ -117,15 +122,6 @@ class EngineRoom:
         except WorkflowAlreadyStartedError:
             return False
         return True
-
-    async def card(self, workflow_id: str, kind: type[T]) -> T | None:
-        """What a workflow's memo says of it; None where there is no such workflow."""
-        try:
-            description = await self.describe(workflow_id)
-        except NotKnown:
-            return None
-        card: T = await description.memo_value(MEMO_CARD, type_hint=kind)
-        return card
 
     async def request_of(self, job_id: str) -> JobRequest | None:
         """What a job was started with; None where the engine does not know it."""
@@ -145,6 +141,13 @@ class EngineRoom:
     async def describe(self, workflow_id: str) -> WorkflowExecutionDescription:
         """Status, memo, search attributes and pending activities."""
         return await self._bounded(self._handle(workflow_id).describe())
+
+    async def describe_job(self, job_id: str) -> WorkflowExecutionDescription:
+        """As `describe`; a claim that holds an `Idempotency-Key` in a job's place is no job."""
+        description = await self.describe(job_id)
+        if description.workflow_type == ClaimWorkflow.__name__:
+            raise NotKnown
+        return description
 
     async def query(self, workflow_id: str, result_type: type[T]) -> T:
         """The workflow's own `status`; raises `NoAnswer` when no worker gives it in time.
@@ -172,7 +175,7 @@ class EngineRoom:
             "status", result_type=Books, reject_condition=QueryRejectCondition.NOT_OPEN
         )
         try:
-            books: Books = await asyncio.wait_for(query, _BOOKS_SECONDS)
+            books: Books = await asyncio.wait_for(query, self._books_seconds)
         except WorkflowQueryRejectedError:
             return None
         except (RPCError, TimeoutError, RuntimeError, WorkflowQueryFailedError) as error:
@@ -262,7 +265,7 @@ class EngineRoom:
 
     async def _start(self, workflow_id: str, start: Awaitable[Any], *, withdraws: bool) -> bool:
         try:
-            await asyncio.wait_for(start, _START_SECONDS)
+            await asyncio.wait_for(start, self._start_seconds)
         except WorkflowAlreadyStartedError:
             logger.info("already started [id=%s]", workflow_id)
             return False
@@ -270,9 +273,7 @@ class EngineRoom:
             if isinstance(error, RPCError) and error.status is RPCStatusCode.INVALID_ARGUMENT:
                 raise InternalFailure("The job queue does not take this request.") from error
             if not withdraws:
-                raise QueueUnavailable(
-                    "The job queue does not answer. Send the same request again: it starts once."
-                ) from error
+                raise QueueUnavailable(SEND_AGAIN) from error
             self._withdraw(workflow_id)
             raise QueueUnavailable(
                 "The job queue does not answer; nothing was started. Try again soon."
@@ -301,7 +302,7 @@ class EngineRoom:
 
     async def _bounded(self, call: Awaitable[T]) -> T:
         try:
-            return await asyncio.wait_for(call, _CALL_SECONDS)
+            return await asyncio.wait_for(call, self._call_seconds)
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
                 raise NotKnown from error

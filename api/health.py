@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Literal
 
 from api.engine_room import EngineRoom
 from api.schemas import Health, PartHealth
@@ -10,22 +11,21 @@ from domain.errors import EngineAway, StorageUnavailable
 from storage.objects import ObjectStore
 from version import VERSION
 
-_CHECK_SECONDS = 2.0
-
 
 class HealthCheck:
     """Looks at engine, store and workers."""
 
-    def __init__(self, engine: EngineRoom, store: ObjectStore) -> None:
+    def __init__(self, engine: EngineRoom, store: ObjectStore, patience_seconds: float) -> None:
         self._engine = engine
         self._store = store
+        self._patience_seconds = patience_seconds
 
     async def look(self) -> Health:
-        """The health of each part; never raises, and takes two seconds at most."""
+        """The health of each part; never raises, and takes no longer than the patience."""
         engine, store = await asyncio.gather(self._engine_and_workers(), self._store_part())
         parts = [*engine, store]
-        healthy = all(part.state == "ok" for part in parts)
-        return Health(status="healthy" if healthy else "degraded", version=VERSION, parts=parts)
+        is_whole = all(part.state == "ok" for part in parts)
+        return Health(status="healthy" if is_whole else "degraded", version=VERSION, parts=parts)
 
     async def _engine_and_workers(self) -> list[PartHealth]:
         try:
@@ -36,11 +36,11 @@ class HealthCheck:
 
     async def _store_part(self) -> PartHealth:
         try:
-            await asyncio.wait_for(self._store.check(), _CHECK_SECONDS)
+            await asyncio.wait_for(self._store.check(), self._patience_seconds)
         except (StorageUnavailable, TimeoutError):
             return _part("store", "does not answer")
         return _part("store")
 
 
-def _part(name: str, wrong: str | None = None) -> PartHealth:
+def _part(name: Literal["engine", "worker", "store"], wrong: str | None = None) -> PartHealth:
     return PartHealth(name=name, state="down" if wrong else "ok", detail=wrong)

@@ -7,8 +7,12 @@ from collections import deque
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.answers import API
 from api.problems import answer
 from domain.errors import BodyTooLarge, UnsupportedMediaType
+
+TAKES_FILES = frozenset({f"{API}/provenance"})
+"""The paths whose body is a file, of which the bytes decide; every other's is JSON."""
 
 
 class BodyLimits:
@@ -27,7 +31,8 @@ class BodyLimits:
         if int(headers.get("content-length", "0")) > self._max_bytes:
             await answer(self._too_large())(scope, receive, send)
             return
-        if _has_body(headers) and not _is_json(headers):
+        takes_files = scope["path"] in TAKES_FILES
+        if _has_body(headers) and not takes_files and not _is_json(headers):
             refused = UnsupportedMediaType("Send JSON, with 'Content-Type: application/json'.")
             await answer(refused)(scope, receive, send)
             return

@@ -22,7 +22,7 @@ from domain.reviews import Review
 from workflows.options import MEMO_CARD
 
 _GLANCES_AT_ONCE = 16
-_RECORDS_SECONDS = 1.0
+_RECORDS_SHARE = 0.5
 _ROUNDS = 5
 """How often a page is filled up whose jobs turn out to be others than asked for."""
 
@@ -36,10 +36,13 @@ class Listing:
     answers in time.
     """
 
-    def __init__(self, engine: EngineRoom, reader: Reader, records: Records) -> None:
+    def __init__(
+        self, engine: EngineRoom, reader: Reader, records: Records, patience_seconds: float
+    ) -> None:
         self._finder = Finder(engine.list_page)
         self._reader = reader
         self._records = records
+        self._records_seconds = patience_seconds * _RECORDS_SHARE
         self._glances = asyncio.Semaphore(_GLANCES_AT_ONCE)
 
     async def jobs(self, query: JobQuery, caller: Caller, at: Addresses) -> JobsAnswer:
@@ -80,7 +83,7 @@ class Listing:
             for execution, state in zip(executions, states, strict=True)
             if state is not None and state.status.is_terminal
         ]
-        records = await self._records.ends(ended, _RECORDS_SECONDS)
+        records = await self._records.ends(ended, self._records_seconds)
         return [
             JobSnapshot(
                 execution.id,

@@ -1,4 +1,4 @@
-"""What can be asked for here: providers and models, their abilities, prices and life spans.
+"""What can be asked for here: providers and models, house styles and placements.
 
 Addresses and keys of providers are never part of it.
 """
@@ -8,12 +8,19 @@ from __future__ import annotations
 from api.schemas import (
     ModelAnswer,
     ModelsAnswer,
+    PlacementAnswer,
+    PlacementsAnswer,
     PriceAnswer,
     ProviderAnswer,
     ProvidersAnswer,
+    SizeAnswer,
     SizesAnswer,
+    StyleAnswer,
+    StylesAnswer,
 )
+from domain.operations import Operation
 from domain.sizes import AspectRatio, Quality, size_for
+from pipeline.house import House, HouseStyle, Placement
 from providers.catalogue import Catalogue, ProviderEntry
 from providers.models import Model, Price
 from providers.registry import Roster
@@ -22,9 +29,10 @@ from providers.registry import Roster
 class Offering:
     """The catalogue as callers see it, and what this installation has of it."""
 
-    def __init__(self, catalogue: Catalogue, roster: Roster) -> None:
+    def __init__(self, catalogue: Catalogue, roster: Roster, house: House) -> None:
         self._catalogue = catalogue
         self._roster = roster
+        self._house = house
 
     def providers(self) -> ProvidersAnswer:
         """Every provider; one that cannot be used says what would fix it."""
@@ -44,6 +52,22 @@ class Offering:
             ]
         )
 
+    def styles(self, tenant: str) -> StylesAnswer:
+        """The house styles of a tenant."""
+        return StylesAnswer(
+            styles=[
+                _style(name, style)
+                for name, style in self._house.styles.items()
+                if self._house.style(name, tenant)
+            ]
+        )
+
+    def placements(self) -> PlacementsAnswer:
+        """Every placement."""
+        return PlacementsAnswer(
+            placements=[_placement(name, each) for name, each in self._house.placements.items()]
+        )
+
     def _provider(self, name: str, entry: ProviderEntry) -> ProviderAnswer:
         return ProviderAnswer(
             name=name,
@@ -53,6 +77,7 @@ class Offering:
             problem=self._roster.problems.get(name),
             default_for=[q for q in Quality if self._catalogue.default_provider(q) == name],
             defaults=entry.defaults,
+            operations=_operations(entry),
             models=list(entry.models),
         )
 
@@ -65,6 +90,9 @@ class Offering:
             problem=problem,
             default_for=[quality for quality in Quality if entry.defaults[quality] == name],
             seed=model.seed,
+            operations=model.operations,
+            mask=model.mask,
+            strength=model.strength,
             references=model.references,
             negative_prompt=model.negative_prompt,
             styles=model.styles,
@@ -83,6 +111,38 @@ class Offering:
             instead = f"; use '{model.successor}' instead" if model.successor else ""
             return f"shut down on {model.shutdown_on}{instead}"
         return self._roster.problems.get(provider)
+
+
+def _style(name: str, style: HouseStyle) -> StyleAnswer:
+    preferred = {quality: style.preference(quality) for quality in Quality}
+    return StyleAnswer(
+        name=name,
+        about=style.about,
+        palette=style.palette,
+        providers={quality: wanted.provider for quality, wanted in preferred.items() if wanted},
+    )
+
+
+def _placement(name: str, placement: Placement) -> PlacementAnswer:
+    sizes = {quality: placement.size(quality) for quality in Quality}
+    return PlacementAnswer(
+        name=name,
+        about=placement.about,
+        aspect_ratio=placement.ratio,
+        sizes={
+            quality: SizeAnswer(width=size.width_px, height=size.height_px)
+            for quality, size in sizes.items()
+        },
+        prompt=placement.prompt,
+    )
+
+
+def _operations(entry: ProviderEntry) -> dict[Operation, list[str]]:
+    doing = {
+        operation: [name for name, model in entry.models.items() if operation in model.operations]
+        for operation in Operation
+    }
+    return {operation: models for operation, models in doing.items() if models}
 
 
 def _sizes(model: Model) -> SizesAnswer:

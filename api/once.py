@@ -16,7 +16,7 @@ from domain.errors import (
     IdempotencyKeyReused,
     InvalidRequest,
 )
-from domain.ids import keyed_batch_id, keyed_claim_id, keyed_job_id
+from domain.ids import keyed_answer_id, keyed_batch_id, keyed_job_id
 from domain.once import Once
 
 HEADER = "Idempotency-Key"
@@ -35,16 +35,16 @@ class Repeatable:
     fingerprint: str
 
     def job_id(self, tenant: str) -> str:
-        """The job that it starts."""
+        """The job that it starts; where it starts none, the claim that holds its key."""
         return keyed_job_id(tenant, self.key)
 
     def batch_id(self, tenant: str) -> str:
         """The batch that it starts."""
         return keyed_batch_id(tenant, self.key)
 
-    def claim_id(self, tenant: str) -> str:
-        """What holds its key where it starts neither."""
-        return keyed_claim_id(tenant, self.key)
+    def answer_id(self, tenant: str) -> str:
+        """What keeps an answer of it that was not known when its key was claimed."""
+        return keyed_answer_id(tenant, self.key)
 
     def kept(self, *, promised_seconds: int | None = None, answer: Any = None) -> Once:
         """What the engine keeps of it."""
@@ -66,6 +66,7 @@ async def _repeatable(
             alias=HEADER,
             description="1 to 255 visible characters, quoted or not. The same request with the "
             "same key is carried out once, and answered alike, for at least 24 hours.",
+            json_schema_extra={"minLength": 1},
         ),
     ] = None,
 ) -> Repeatable | None:

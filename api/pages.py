@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
 from api.schemas import (
+    Code,
     CostAnswer,
     Gone,
     ImageAnswer,
@@ -15,10 +16,13 @@ from api.schemas import (
     LinksAnswer,
     Maybe,
     ReviewAnswer,
+    StageName,
     Tag,
 )
 from domain.jobs import Consistency, JobStatus, JsonScalar
+from domain.operations import Operation
 from domain.reviews import Name, ReviewState
+from domain.sizes import AspectRatio, Quality
 
 _FIRST_YEAR, _LAST_YEAR = 1970, 2200
 _MAX_CURSOR = 1000
@@ -83,11 +87,13 @@ class ListedJob(BaseModel):
     job_id: str
     status: JobStatus
     progress_percentage: int
-    current_stage: str
+    current_stage: StageName
     created_at: datetime
     started_at: Maybe[datetime]
     completed_at: Maybe[datetime]
     is_draft: bool
+    operation: Maybe[Operation]
+    source_job_id: Maybe[str]
     batch_id: Maybe[str]
     blog_id: Maybe[str]
     blog_job_id: Maybe[str]
@@ -101,12 +107,17 @@ class ListedJob(BaseModel):
     revision_of: Maybe[str]
     revision_job_id: Maybe[str]
     retry_of: Maybe[str]
+    title: Annotated[Maybe[str], Field(description="How the prompt begins")]
     url: Annotated[Maybe[str], Field(description="Of the first image, once it is made")]
+    width: Maybe[int]
+    height: Maybe[int]
     gone: Gone
     thumbnail_url: Annotated[Maybe[str], Field(description="Its smallest variant")]
+    thumbhash: Maybe[str]
+    dominant_color: Maybe[str]
     alt_text: Maybe[str]
     image_count: Maybe[int]
-    error_code: Maybe[str]
+    error_code: Maybe[Code]
     error_message: Maybe[str]
     cost: Maybe[CostAnswer]
     links: LinksAnswer
@@ -119,6 +130,59 @@ class JobsAnswer(BaseModel):
     next_cursor: NextCursor
 
 
+class Parameters(BaseModel):
+    """What a job was to make, in the caller's words or an editor's."""
+
+    prompt: str
+    full_prompt: Annotated[
+        Maybe[str],
+        Field(description="As it was sent, where a house style or a placement made more of it"),
+    ]
+    negative_prompt: Maybe[str]
+    style: Maybe[str]
+    placement: Maybe[str]
+    quality: Quality
+    aspect_ratio: Maybe[AspectRatio]
+    width: int
+    height: int
+    seed: int
+    num_images: int
+    reference_image_url: Maybe[str]
+    provider: str = Field(description="The first choice; `provider` of the job made it")
+    model: str
+
+
+class Thumbnail(BaseModel):
+    """One image of a round, in its smallest variant."""
+
+    image_index: int
+    url: str
+    thumbnail_url: str
+    width: int
+    height: int
+
+
+class RoundJob(ListedJob):
+    """A draft or a final, as one step of an image's way."""
+
+    round: int = Field(description="From 1; a final and a retry have their draft's")
+    retry_job_id: Maybe[str]
+    thumbnails: list[Thumbnail]
+    parameters: Annotated[
+        Maybe[Parameters], Field(description="Left out while nobody knows them yet")
+    ]
+    changed: list[str] = Field(
+        description="Which `parameters` differ from those of the job that this one follows"
+    )
+
+
+class RoundsAnswer(BaseModel):
+    """All that led to an image, the first round first, each final after its draft."""
+
+    jobs: list[RoundJob]
+    cost: CostAnswer = Field(description="Of all of them; null as soon as one is unknown")
+
+
 class BlogImage(ImageAnswer):
     """One image of a blog, and the job that made it."""
 
@@ -126,6 +190,8 @@ class BlogImage(ImageAnswer):
     is_draft: bool
     created_at: datetime
     completed_at: Maybe[datetime]
+    operation: Maybe[Operation]
+    source_job_id: Maybe[str]
     batch_id: Maybe[str]
     blog_job_id: Maybe[str]
     tags: list[str]

@@ -13,10 +13,12 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from api.auth import BEARER, HEADER
-from api.schemas import MANY_IMAGES, ONE_IMAGE, FieldProblem, Problem
+from api.rework_bodies import BRANCHES, MANY_IMAGES, ONE_IMAGE
+from api.schemas import FieldProblem, Problem, StageUpdate
 from domain.errors import (
     DarkroomError,
     Forbidden,
@@ -35,9 +37,13 @@ MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:darkroom:error:"
 _CHALLENGE = 'Bearer realm="Darkroom"'
 _MAX_FIELDS = 20
-_NO_FIELDS = ("body", "query", "path", ONE_IMAGE, MANY_IMAGES)
+_NO_FIELDS = ("body", "query", "path", ONE_IMAGE, MANY_IMAGES, *BRANCHES)
 _FRAMEWORKS_OWN = "HTTPValidationError"
-_SCHEMA = "#/components/schemas/Problem"
+_SCHEMAS = "#/components/schemas/{model}"
+_BESIDES: tuple[type[BaseModel], ...] = (Problem, StageUpdate)
+"""What is answered by no route's own model."""
+
+Responses = dict[int | str, dict[str, Any]]
 
 logger = logging.getLogger("darkroom.api")
 
@@ -81,15 +87,20 @@ def refused_as_of(index: int) -> Iterator[None]:
         raise
 
 
-def declare(*kinds: type[DarkroomError]) -> dict[int | str, dict[str, Any]]:
+def schema_of(model: type[BaseModel]) -> dict[str, str]:
+    """Where the document describes a model."""
+    return {"$ref": _SCHEMAS.format(model=model.__name__)}
+
+
+def declare(*kinds: type[DarkroomError]) -> Responses:
     """The `responses` of a route, so that the OpenAPI document is true."""
-    declared: dict[int | str, dict[str, Any]] = {}
+    declared: Responses = {}
     for kind in kinds:
         entry = declared.setdefault(
             kind.http_status,
             {
                 "description": "",
-                "content": {MEDIA_TYPE: {"schema": {"$ref": _SCHEMA}, "examples": {}}},
+                "content": {MEDIA_TYPE: {"schema": schema_of(Problem), "examples": {}}},
             },
         )
         entry["description"] = ", ".join(filter(None, (entry["description"], f"`{kind.code}`")))
@@ -125,9 +136,10 @@ def document(app: FastAPI) -> dict[str, Any]:
     schemas = made["components"]["schemas"]
     for name in (_FRAMEWORKS_OWN, "ValidationError"):
         schemas.pop(name, None)
-    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-    schemas.update(problem.pop("$defs"))
-    schemas["Problem"] = problem
+    for model in _BESIDES:
+        described = model.model_json_schema(ref_template=_SCHEMAS, mode="serialization")
+        schemas.update(described.pop("$defs", {}))
+        schemas[model.__name__] = described
     made["components"]["securitySchemes"][HEADER] = {
         "type": "apiKey",
         "in": "header",

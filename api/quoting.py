@@ -8,6 +8,8 @@ from api.claims import Claims
 from api.estimates import Estimates
 from api.once import Repeatable
 from api.problems import refused_as_of
+from api.rework_bodies import SourceBody
+from api.reworking import Reworks
 from api.schemas import (
     BatchRequestBody,
     FinalAnswer,
@@ -26,40 +28,48 @@ class Quotes:
     """Plans as a submission does; raises the planner's refusals."""
 
     def __init__(
-        self, planner: Planner, estimates: Estimates, claims: Claims, batch_concurrency: int
+        self,
+        planner: Planner,
+        reworks: Reworks,
+        estimates: Estimates,
+        claims: Claims,
+        batch_concurrency: int,
     ) -> None:
         self._planner = planner
+        self._reworks = reworks
         self._estimates = estimates
         self._claims = claims
         self._batch_concurrency = batch_concurrency
 
     async def give(
         self,
-        body: ImageRequest | BatchRequestBody,
+        body: ImageRequest | BatchRequestBody | SourceBody,
         caller: Caller,
         once: Repeatable | None = None,
     ) -> QuoteAnswer:
-        """The price of either; the same for the same request, where it is sent again as that."""
+        """The price of any; the same for the same request, where it is sent again as that."""
         kept = await self._claims.kept(once, caller.tenant)
         if kept is not None:
             return QuoteAnswer.model_validate(kept.answer)
-        quote = self._of(body)
+        quote = await self._of(body, caller.tenant)
         told = await self._claims.keep(once, caller.tenant, quote.model_dump())
         return QuoteAnswer.model_validate(told)
 
-    def _of(self, body: ImageRequest | BatchRequestBody) -> QuoteAnswer:
-        return self.batch(body) if isinstance(body, BatchRequestBody) else self.image(body)
+    async def _of(
+        self, body: ImageRequest | BatchRequestBody | SourceBody, tenant: str
+    ) -> QuoteAnswer:
+        if isinstance(body, BatchRequestBody):
+            return self.batch(body, tenant)
+        wish = await self._reworks.wish(body, tenant, keep=False)
+        return self._quote([self._planner.job(wish)], 1)
 
-    def image(self, body: ImageRequest) -> QuoteAnswer:
-        """The price of what `generate` would make."""
-        return self._quote([self._planner.job(body.wish())], 1)
-
-    def batch(self, body: BatchRequestBody) -> QuoteAnswer:
+    def batch(self, body: BatchRequestBody, tenant: str) -> QuoteAnswer:
         """The price of what `batch-generate` would make, first as drafts where it says so."""
         requests = []
         for index, image in enumerate(body.images):
             with refused_as_of(index):
-                requests.append(self._planner.batch_item(image.wish(), body.workflow))
+                wish = image.wish(tenant=tenant)
+                requests.append(self._planner.batch_item(wish, body.workflow))
         at_once = body.max_concurrency or self._batch_concurrency
         return self._quote(requests, -(-len(requests) // at_once))
 

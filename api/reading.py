@@ -194,7 +194,7 @@ class Reader:
         if unstarted is not None:
             return unstarted
         try:
-            description = await self._engine.describe(job_id)
+            description = await self._engine.describe_job(job_id)
         except NotKnown:
             return await self._unknown_job(job_id)
         except EngineAway:
@@ -338,7 +338,7 @@ class Reader:
         the draft's batch.
         """
         try:
-            description = await self._engine.describe(draft_id)
+            description = await self._engine.describe_job(draft_id)
         except NotKnown:
             raise _no_job(job_id) from None
         draft = await self._job(draft_id, fresh=True)
@@ -356,16 +356,25 @@ class Reader:
         return JobSnapshot(job_id, card, JobState(status=JobStatus.PENDING), is_final=False)
 
     async def _is_decided_by_batch(self, job_id: str) -> bool:
-        """Whether the job's batch has a decision on it that may be on its way."""
+        """Whether the job's batch has a decision on it that may be on its way.
+
+        Where nobody can tell it has: what follows from a decision is named by nothing else.
+        """
         place = batch_item(job_id)
         if place is None:
             return False
         try:
             description = await self._engine.describe(place[0])
-            item = (await self._batch(place[0], fresh=True)).state.items[place[1]]
-        except (NotKnown, BatchNotFound):
+            if description.status is not _RUNNING:
+                return False
+            if _has_news(description):
+                return True
+            batch = await self._engine.query(place[0], BatchState)
+        except NotKnown:
             return False
-        return bool(item.is_decided) or _has_news(description)
+        except NoAnswer:
+            return True
+        return bool(batch.items[place[1]].is_decided)
 
     async def _archived_job(self, job_id: str) -> JobRecord | None:
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -19,29 +19,41 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Discriminator,
     Field,
     FiniteFloat,
     StrictInt,
     StringConstraints,
     UrlConstraints,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
-from pydantic import Tag as BranchTag
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import SkipJsonSchema
 
 from domain.batches import BatchFlow
 from domain.budgets import Period
 from domain.costs import GroupBy
-from domain.errors import Billed
-from domain.jobs import Consistency, CostBasis, JobStatus, JsonScalar, Outcome
+from domain.errors import Billed, DarkroomError, codes
+from domain.jobs import (
+    AltTextSource,
+    Consistency,
+    CostBasis,
+    JobStatus,
+    JsonScalar,
+    Outcome,
+    Stage,
+)
+from domain.keys import Scope
+from domain.operations import Operation
+from domain.provenance import ManifestState
 from domain.reviews import (
     Approval,
     FinalChoices,
     Name,
     NegativePrompt,
+    NumImages,
+    Placement,
     Prompt,
     Rejection,
     ReviewState,
@@ -51,12 +63,23 @@ from domain.reviews import (
     Style,
 )
 from domain.sizes import AspectRatio, Quality
-from domain.webhooks import JOB_EVENTS, WebhookEvent
+from domain.webhooks import JOB_EVENTS, TEST_EVENT, WebhookEvent
 from domain.wishes import Wish
 
 T = TypeVar("T")
-Maybe = Annotated[T | None, Field(default=None, exclude_if=lambda value: value is None)]
-"""A field that is left out of the answer where it has no value."""
+Maybe = Annotated[
+    T | SkipJsonSchema[None], Field(default=None, exclude_if=lambda value: value is None)
+]
+"""A field that is left out of the answer where it has no value, and never null."""
+
+
+def _one_of(values: list[str]) -> WithJsonSchema:
+    """Says in the document what a text can be; what was kept under an older list still is."""
+    return WithJsonSchema({"type": "string", "enum": values})
+
+
+Code = Annotated[str, _one_of(codes(DarkroomError))]
+StageName = Annotated[str, _one_of([stage.value for stage in Stage])]
 
 Gone = Annotated[
     bool,
@@ -84,7 +107,6 @@ WebhookUrl = Annotated[AnyHttpUrl, UrlConstraints(max_length=2000)]
 MetadataText = Annotated[str, StringConstraints(max_length=1000)]
 
 MAX_BATCH = 1000
-ONE_IMAGE, MANY_IMAGES = "one_image", "many_images"
 _MAX_DAYS = 366
 _DAYS = 30
 _MAX_METADATA = 50
@@ -106,28 +128,12 @@ class Body(BaseModel):
     )
 
 
-class ImageRequest(Body):
-    """One image."""
+class JobBody(Body):
+    """What every request for images may say of who makes them and whose they are."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"prompt": _EXAMPLE_PROMPT, "quality": "draft", "aspect_ratio": "16:9"}]
-        }
-    )
-
-    prompt: Prompt
-    quality: Quality | None = Field(default=None, description="`standard` where none is given")
-    aspect_ratio: AspectRatio | None = Field(default=None, description="`1:1` where none is given")
-    width: Side | None = Field(default=None, description="With `height`, wins over `aspect_ratio`")
-    height: Side | None = None
-    style: Style | None = None
-    negative_prompt: NegativePrompt | None = None
-    seed: Seed | None = None
-    num_images: Annotated[StrictInt, Field(ge=1, le=4)] = 1
     provider: Name | None = None
     model: Name | None = None
     fallback_providers: list[Name] | None = Field(default=None, max_length=8)
-    reference_image_url: AnyHttpUrl | None = None
     blog_id: IndexedName | None = None
     blog_job_id: IndexedName | None = None
     tags: Annotated[list[Tag], AfterValidator(_indexable)] | None = Field(
@@ -142,15 +148,42 @@ class ImageRequest(Body):
     )
     alt_text: Annotated[str, StringConstraints(max_length=1000)] | None = None
 
+    def wish(self, **more: Any) -> Wish:
+        """The domain's form; `more` fills in what the body leaves open."""
+        return Wish.model_validate({**more, **self.model_dump(mode="json", exclude_none=True)})
+
+
+class ImageRequest(JobBody):
+    """One image."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"prompt": _EXAMPLE_PROMPT, "quality": "draft", "aspect_ratio": "16:9"}]
+        }
+    )
+
+    prompt: Prompt
+    quality: Quality | None = Field(default=None, description="`standard` where none is given")
+    aspect_ratio: AspectRatio | None = Field(default=None, description="`1:1` where none is given")
+    width: Side | None = Field(default=None, description="With `height`, wins over `aspect_ratio`")
+    height: Side | None = None
+    style: Style | None = Field(
+        default=None, description="A house style of `GET …/styles`, or one that the model knows"
+    )
+    placement: Placement | None = Field(
+        default=None,
+        description="Of `GET …/placements`: shape, size and prompt; a size or ratio given wins",
+    )
+    negative_prompt: NegativePrompt | None = None
+    seed: Seed | None = None
+    num_images: NumImages = 1
+    reference_image_url: AnyHttpUrl | None = None
+
     @model_validator(mode="after")
     def _both_sides(self) -> ImageRequest:
         if (self.width is None) != (self.height is None):
             raise ValueError("width and height go together: give both, or aspect_ratio")
         return self
-
-    def wish(self, **defaults: Any) -> Wish:
-        """The domain's form; `defaults` fill in what the body leaves open."""
-        return Wish.model_validate({**defaults, **self.model_dump(mode="json", exclude_none=True)})
 
 
 class BatchRequestBody(Body):
@@ -195,19 +228,6 @@ class BatchRequestBody(Body):
     @classmethod
     def _standard_is_final_only(cls, workflow: Any) -> Any:
         return BatchFlow.FINAL_ONLY if workflow == "standard" else workflow
-
-
-def _one_or_many(body: Any) -> str:
-    has_many = "images" in body if isinstance(body, dict) else isinstance(body, BatchRequestBody)
-    return MANY_IMAGES if has_many else ONE_IMAGE
-
-
-QuoteBody = Annotated[
-    Annotated[ImageRequest, BranchTag(ONE_IMAGE)]
-    | Annotated[BatchRequestBody, BranchTag(MANY_IMAGES)],
-    Discriminator(_one_or_many),
-]
-"""What `generate` or `batch-generate` takes."""
 
 
 def _today() -> date:
@@ -274,6 +294,31 @@ class VariantAnswer(BaseModel):
     width: int
     height: int
     format: str
+    size_bytes: Maybe[int]
+    sha256: Maybe[str]
+
+
+class SourceAnswer(BaseModel):
+    """A `<source>` of a `<picture>`, as its attributes are called."""
+
+    type: str
+    srcset: str
+
+
+class UpstreamAnswer(BaseModel):
+    """The C2PA manifest that a vendor put into the original, which is stored untouched."""
+
+    state: ManifestState
+    issuer: Maybe[str]
+    generator: Maybe[str]
+
+
+class ProvenanceAnswer(BaseModel):
+    """How an image's files are marked."""
+
+    digital_source_type: str
+    signed: bool = Field(description="Whether each file carries a C2PA manifest of ours")
+    upstream: Maybe[UpstreamAnswer]
 
 
 class ImageAnswer(BaseModel):
@@ -285,28 +330,40 @@ class ImageAnswer(BaseModel):
     image_id: str
     image_url: str
     gone: Gone
+    thumbnail_url: str = Field(description="Its smallest variant that every browser shows")
+    social_url: Annotated[Maybe[str], Field(description="A crop for link previews, 1200x630")]
     format: str
     size_bytes: int
     seed: Maybe[int]
     sha256: str
     alt_text: str
-    thumbhash: str
+    alt_text_source: Annotated[
+        Maybe[AltTextSource], Field(description="`prompt` where the caller gave no text")
+    ]
+    thumbhash: str = Field(description="Base64; what to show while the image loads")
     dominant_color: str
     variants: list[VariantAnswer]
-    srcset: str
+    sources: list[SourceAnswer] = Field(description="For `<picture>`, the best format first")
+    srcset: str = Field(description="For `<img>`, in a format that every browser shows")
     digital_source_type: str
+    provenance: ProvenanceAnswer
 
 
 class ResultAnswer(BaseModel):
     """What a completed job gives; also the answer to `generate`."""
 
-    success: bool = True
+    success: bool
     images: list[ImageAnswer]
     generation_time_seconds: float
     provider: str
     model: str
     cost: float = Field(description="USD; 0 also where unknown, see the job's `cost`")
     consistency: Maybe[Consistency]
+    prompt: Annotated[Maybe[str], Field(description="As the caller wrote it")]
+    full_prompt: Annotated[
+        Maybe[str],
+        Field(description="As it was sent, where a house style or a placement made more of it"),
+    ]
 
 
 class GenerateAnswer(ResultAnswer):
@@ -368,18 +425,21 @@ class ReviewAnswer(BaseModel):
     decided_at: Maybe[datetime]
     expires_at: Maybe[datetime]
     problem: Maybe[str]
+    image_index: Annotated[
+        Maybe[int], Field(description="Which of the draft's images was approved, from 0")
+    ]
     final: Maybe[FinalAnswer]
 
 
 class ErrorAnswer(BaseModel):
     """Why a job failed."""
 
-    code: str
+    code: Code
     message: str
     retryable: bool
     provider: Maybe[str]
     billed: Billed
-    flagged: Maybe[str]
+    flagged: Maybe[str] = Field(description="`prompt`, `reference` or `output`")
 
 
 class AttemptAnswer(BaseModel):
@@ -407,7 +467,9 @@ class LinksAnswer(BaseModel):
 
     self: str
     events: str
+    source: Maybe[str]
     temporal_ui: Maybe[str]
+    rounds: Maybe[str]
     approve: Maybe[str]
     reject: Maybe[str]
 
@@ -425,7 +487,7 @@ class ImageJobStatusResponse(BaseModel):
     job_id: str
     status: JobStatus
     progress_percentage: int
-    current_stage: str
+    current_stage: StageName
     created_at: datetime
     started_at: Maybe[datetime]
     completed_at: Maybe[datetime]
@@ -434,7 +496,10 @@ class ImageJobStatusResponse(BaseModel):
     error_message: Maybe[str]
     estimated_time_remaining: Maybe[int]
     is_draft: bool
+    title: Annotated[Maybe[str], Field(description="How the prompt begins")]
     final_job_id: Maybe[str]
+    operation: Maybe[Operation] = Field(description="Left out for `generate`")
+    source_job_id: Maybe[str] = Field(description="Whose picture it begins from")
     batch_id: Maybe[str]
     blog_id: Maybe[str]
     blog_job_id: Maybe[str]
@@ -455,6 +520,15 @@ class ImageJobStatusResponse(BaseModel):
     links: LinksAnswer
 
 
+class CallerAnswer(BaseModel):
+    """Who sent the request."""
+
+    tenant: str
+    key_name: Maybe[str] = Field(description="Left out where no keys are set up")
+    scopes: list[Scope] = Field(description="All that the caller may do; `admin` is all of them")
+    version: str = Field(description="Darkroom's")
+
+
 class FinalBody(FinalChoices, Body):
     """What the final should be where it differs from the plan."""
 
@@ -470,6 +544,9 @@ Unsaid = SkipJsonSchema[Annotated[Name | None, BeforeValidator(lambda sent: None
 class ApproveBody(Approval, Body):
     """Yes, and what the final should be where it differs from the plan."""
 
+    image_index: StrictInt | None = Field(
+        default=None, description="Which of the draft's images, from 0; the first where not given"
+    )
     final: FinalBody | None = None
     decided_by: Unsaid = None
 
@@ -519,11 +596,20 @@ class RetryAnswer(ImageGenerationJobResponse):
     links: LinksAnswer
 
 
-class DecisionOutcome(BaseModel):
+class Decided(StrEnum):
     """What a batch's decision did to one image."""
 
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    NOT_REVIEWABLE = "not_reviewable"
+    NOT_FOUND = "not_found"
+
+
+class DecisionOutcome(BaseModel):
+    """One image of a batch after a decision."""
+
     job_id: str
-    outcome: str = Field(description="`approved`, `rejected`, `not_reviewable` or `not_found`")
+    outcome: Decided
     detail: Maybe[str]
     final_job_id: Maybe[str]
     revision_job_id: Maybe[str]
@@ -531,7 +617,7 @@ class DecisionOutcome(BaseModel):
     @property
     def is_decided(self) -> bool:
         """Whether it was taken for this image."""
-        return self.outcome in ("approved", "rejected")
+        return self.outcome in (Decided.APPROVED, Decided.REJECTED)
 
 
 class BatchDecisionAnswer(BaseModel):
@@ -554,7 +640,7 @@ class BatchJobAnswer(BaseModel):
     url: Maybe[str]
     gone: Gone
     final_url: Maybe[str]
-    error_code: Maybe[str]
+    error_code: Maybe[Code]
 
 
 class BatchStatusAnswer(BaseModel):
@@ -713,7 +799,7 @@ class TriedReceiver(BaseModel):
 class WebhookTestAnswer(BaseModel):
     """What became of a webhook that was sent to see what becomes of it."""
 
-    event: str
+    event: Annotated[str, WithJsonSchema({"type": "string", "const": TEST_EVENT})]
     receivers: list[TriedReceiver]
 
 
@@ -727,6 +813,7 @@ class ProviderAnswer(BaseModel):
     problem: Maybe[str]
     default_for: list[Quality] = Field(description="Where a request names no provider")
     defaults: dict[Quality, str] = Field(description="Its model for each quality")
+    operations: dict[Operation, list[str]] = Field(description="Its models that do each")
     models: list[str]
 
 
@@ -766,6 +853,9 @@ class ModelAnswer(BaseModel):
     problem: Maybe[str]
     default_for: list[Quality] = Field(description="Where a request names its provider only")
     seed: bool
+    operations: list[Operation]
+    mask: bool = Field(description="Whether its edits take a mask")
+    strength: list[Operation] = Field(description="What it does that takes a `strength`")
     references: int = Field(description="How many reference images it takes")
     negative_prompt: bool
     styles: Maybe[list[str]]
@@ -785,18 +875,66 @@ class ModelsAnswer(BaseModel):
     models: list[ModelAnswer]
 
 
+class Alive(BaseModel):
+    """The process answers."""
+
+    status: Literal["alive"]
+
+
+class StyleAnswer(BaseModel):
+    """One house style."""
+
+    name: str
+    about: str
+    palette: list[str]
+    providers: dict[Quality, str] = Field(
+        description="Who renders it where a request names nobody; the default for other qualities"
+    )
+
+
+class StylesAnswer(BaseModel):
+    """The house styles that the caller may name."""
+
+    styles: list[StyleAnswer]
+
+
+class SizeAnswer(BaseModel):
+    """In pixels."""
+
+    width: int
+    height: int
+
+
+class PlacementAnswer(BaseModel):
+    """One place on a page."""
+
+    name: str
+    about: str
+    aspect_ratio: Annotated[
+        Maybe[AspectRatio], Field(description="Its own, or near its own; left out where none is")
+    ]
+    sizes: dict[Quality, SizeAnswer]
+    prompt: str = Field(description="What becomes of the caller's, which stands at `{prompt}`")
+
+
+class PlacementsAnswer(BaseModel):
+    """Every placement."""
+
+    placements: list[PlacementAnswer]
+
+
 class PartHealth(BaseModel):
     """One part the service needs."""
 
-    name: str
-    state: str = Field(description="`ok` or `down`")
+    name: Literal["engine", "worker", "store"]
+    state: Literal["ok", "down"]
     detail: Maybe[str]
 
 
 class Health(BaseModel):
     """Whether the service can do its work, and what is wrong where it cannot."""
 
-    status: str = Field(description="`healthy` or `degraded`")
+    status: Literal["healthy", "degraded"]
     version: str
     parts: list[PartHealth]
 
@@ -815,5 +953,5 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
-    code: str
+    code: Code
     errors: Maybe[list[FieldProblem]]

@@ -24,22 +24,28 @@ from api.estimates import Estimates
 from api.health import HealthCheck
 from api.keeping import Keeping
 from api.listing import Listing
+from api.marks import MarkDesk
 from api.offering import Offering
 from api.quoting import Quotes
 from api.reading import Reader
 from api.records import Records
 from api.retrying import Retries
+from api.reworking import Reworks
+from api.rounds import Rounds
 from api.streaming import Streams
 from api.submitting import InlineRunner, Submissions
 from api.trying import WebhookTrials
 from api.watching import Watchman
 from observing.meters import Meters
 from pipeline.delivering import WebhookSender
-from pipeline.developing import Developer
+from pipeline.developing import Developer, load_assets
+from pipeline.house import load_house
+from pipeline.marking import Marker, load_mark_reader, load_sealer
 from pipeline.paying import Cashier
 from pipeline.planning import Planner
 from pipeline.references import References
 from pipeline.rendering import Renderer
+from pipeline.sourcing import Sources
 from pipeline.spending import LockedPurse, load_budgets
 from pipeline.subscribing import load_subscriptions
 from providers.catalogue import Catalogue
@@ -48,6 +54,7 @@ from settings import Settings
 from storage.archive import Archive
 from storage.ledger import Ledger
 from storage.objects import ObjectStore
+from version import VERSION
 
 
 @dataclass(frozen=True)
@@ -55,12 +62,13 @@ class Services:
     """Everything behind the routes."""
 
     settings: Settings
-    namespace: str
+    client: Client
     store: ObjectStore
     keeping: Keeping
     reader: Reader
     listing: Listing
     blogs: Blogs
+    rounds: Rounds
     submissions: Submissions
     retries: Retries
     decisions: Decisions
@@ -75,6 +83,7 @@ class Services:
     offering: Offering
     deliveries: Deliveries
     webhook_trials: WebhookTrials
+    marks: MarkDesk
 
     @classmethod
     def build(
@@ -86,22 +95,27 @@ class Services:
         roster: Roster,
         meters: Meters | None = None,
     ) -> Services:
-        """Wire the services; no call is made yet."""
+        """Wire the services; no call is made yet.
+
+        Raises `CatalogueError`, and `CredentialsError` where finals cannot be signed as set up.
+        """
         meters = meters or Meters()
         archive, ledger = Archive(store), Ledger(store)
-        engine = EngineRoom(client)
+        engine = EngineRoom(client, settings.patience_seconds)
         keeping = Keeping(archive)
         reader = Reader(engine, archive, keeping, settings.poll_interval_seconds)
         records = Records(archive, keeping.settled_seconds)
         estimates = Estimates(engine)
         closing = Closing()
         watchman = Watchman(closing, settings.poll_interval_seconds)
+        house = load_house(settings.config, catalogue)
         planner = Planner(
             catalogue,
             roster.offered,
             roster.problems,
             stand_in=settings.stand_in,
             review_seconds=settings.review_seconds,
+            house=house,
         )
         budgets = load_budgets(settings.config)
         desk = BudgetDesk(engine, budgets)
@@ -109,9 +123,14 @@ class Services:
         subscriptions = load_subscriptions(
             settings.config, os.environ, settings.webhook_secrets, settings.webhook_hosts
         )
+        mark_reader = load_mark_reader(settings.c2pa_trust_anchors)
+        marker = Marker(mark_reader, load_sealer(settings.signing, VERSION), VERSION)
+        references = References(store, settings.reference_hosts)
+        reworks = Reworks(reader, archive, Sources(store, references))
         submissions = Submissions(
             engine,
             planner,
+            reworks,
             archive,
             reader,
             estimates,
@@ -120,10 +139,10 @@ class Services:
                 Renderer(
                     roster.providers,
                     store,
-                    References(store, settings.reference_hosts),
+                    references,
                     Cashier(LockedPurse(budgets), ledger, meters.entered),
                 ),
-                Developer(store, archive, planner),
+                Developer(store, archive, planner, marker, load_assets(settings.config)),
                 meters,
             ),
             desk,
@@ -132,12 +151,13 @@ class Services:
         )
         return cls(
             settings=settings,
-            namespace=client.namespace,
+            client=client,
             store=store,
             keeping=keeping,
             reader=reader,
-            listing=Listing(engine, reader, records),
+            listing=Listing(engine, reader, records, settings.patience_seconds),
             blogs=Blogs(archive, records),
+            rounds=Rounds(engine, reader, records),
             submissions=submissions,
             retries=Retries(
                 engine, reader, archive, planner, estimates, desk, subscriptions, claims
@@ -148,19 +168,20 @@ class Services:
             closing=closing,
             watchman=watchman,
             streams=Streams(watchman, settings.keep_alive_seconds),
-            health=HealthCheck(engine, store),
-            quotes=Quotes(planner, estimates, claims, settings.batch_concurrency),
+            health=HealthCheck(engine, store, settings.patience_seconds),
+            quotes=Quotes(planner, reworks, estimates, claims, settings.batch_concurrency),
             billing=Billing(ledger, desk),
-            offering=Offering(catalogue, roster),
+            offering=Offering(catalogue, roster, house),
             deliveries=Deliveries(engine, claims),
             webhook_trials=WebhookTrials(
                 subscriptions, WebhookSender(settings.webhook_hosts), claims
             ),
+            marks=MarkDesk(mark_reader, store, reader),
         )
 
     def addresses(self, request: Request) -> Addresses:
         """Where this caller finds things: as configured, else by the address it came to."""
-        return Addresses.configured(self.settings, str(request.base_url), self.namespace)
+        return Addresses.configured(self.settings, str(request.base_url), self.client.namespace)
 
 
 # Asynchronous, or every request would take two turns through a thread pool.

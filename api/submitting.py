@@ -17,11 +17,13 @@ from api import context
 from api.auth import Caller
 from api.budgets import BudgetDesk
 from api.claims import Claims
-from api.engine_room import EngineRoom
+from api.engine_room import SEND_AGAIN, EngineRoom
 from api.estimates import Estimates
 from api.once import Repeatable, promised
 from api.problems import refused_as_of
 from api.reading import Reader
+from api.rework_bodies import SourceBody
+from api.reworking import Reworks
 from api.schemas import BatchRequestBody, ImageRequest
 from api.snapshots import JobSnapshot
 from domain.batches import BatchRequest
@@ -62,6 +64,7 @@ class Submissions:
         self,
         engine: EngineRoom,
         planner: Planner,
+        reworks: Reworks,
         archive: Archive,
         reader: Reader,
         estimates: Estimates,
@@ -74,6 +77,7 @@ class Submissions:
     ) -> None:
         self._engine = engine
         self._planner = planner
+        self._reworks = reworks
         self._archive = archive
         self._reader = reader
         self._estimates = estimates
@@ -85,7 +89,7 @@ class Submissions:
 
     async def submit(
         self,
-        body: ImageRequest,
+        body: ImageRequest | SourceBody,
         blog_id: str | None,
         blog_job_id: str | None,
         caller: Caller,
@@ -138,7 +142,10 @@ class Submissions:
             with refused_as_of(index):
                 self._check_webhook(image.webhook_url, caller.tenant)
                 wish = image.wish(
-                    blog_id=blog_id, blog_job_id=blog_job_id, **body.webhook_of(image)
+                    tenant=caller.tenant,
+                    blog_id=blog_id,
+                    blog_job_id=blog_job_id,
+                    **body.webhook_of(image),
                 )
                 planned = _of(caller, self._planner.batch_item(wish, body.workflow))
                 requests.append(self._subscriptions.attached(planned, context.base_url.get()))
@@ -169,10 +176,11 @@ class Submissions:
     async def _start_batch_once(
         self, request: BatchRequest, manifest: list[JobRequest], seconds: int, once: Repeatable
     ) -> tuple[str, BatchRequest, int]:
-        """Start a batch by its key's id, with a manifest that no other submission writes over."""
+        """Claim the key, and start a batch with a manifest that no other submission writes over."""
         batch_id, name = once.batch_id(request.tenant), new_asset_token()
         kept = once.kept(promised_seconds=seconds)
         request = request.model_copy(update={"manifest": name, "once": kept})
+        await _from_the_queue(self._claims.keep(once, request.tenant))
         await self._store_manifest(batch_id, manifest, name)
         if await self._engine.start_batch(batch_id, request):
             return batch_id, request, seconds
@@ -202,7 +210,7 @@ class Submissions:
         failure = failure_of(snapshot.state)
         if isinstance(failure, BudgetSpent):
             # Refused where it was to be rendered; the budget itself knows when to come again.
-            await self._budgets.admit([self._plan(body, blog_id, blog_job_id, caller)])
+            await self._budgets.admit([await self._plan(body, blog_id, blog_job_id, caller)])
         raise failure
 
     async def begin(
@@ -221,7 +229,7 @@ class Submissions:
         try:
             job_id, card, _ = await self.submit(body, blog_id, blog_job_id, caller, once)
         except QueueUnavailable:
-            request = self._plan(body, blog_id, blog_job_id, caller)
+            request = await self._plan(body, blog_id, blog_job_id, caller)
             if once is not None or self._budgets.holds(request):
                 raise
             logger.warning("the engine is away: rendering in this process")
@@ -242,17 +250,33 @@ class Submissions:
                 await asyncio.sleep(self._reader.interval_seconds)
 
     async def _request(
-        self, body: ImageRequest, blog_id: str | None, blog_job_id: str | None, caller: Caller
+        self,
+        body: ImageRequest | SourceBody,
+        blog_id: str | None,
+        blog_job_id: str | None,
+        caller: Caller,
     ) -> JobRequest:
-        request = self._plan(body, blog_id, blog_job_id, caller)
+        request = await self._plan(body, blog_id, blog_job_id, caller)
         self._check_webhook(request.webhook_url, request.tenant)
         await self._budgets.admit([request])
         return self._subscriptions.attached(request, context.base_url.get())
 
-    def _plan(
-        self, body: ImageRequest, blog_id: str | None, blog_job_id: str | None, caller: Caller
+    async def _plan(
+        self,
+        body: ImageRequest | SourceBody,
+        blog_id: str | None,
+        blog_job_id: str | None,
+        caller: Caller,
     ) -> JobRequest:
-        wish = body.wish(blog_id=blog_id, blog_job_id=blog_job_id)
+        try:
+            wish = await self._reworks.wish(
+                body, caller.tenant, blog_id=blog_id, blog_job_id=blog_job_id
+            )
+        except (EngineAway, StorageUnavailable) as error:
+            raise QueueUnavailable(
+                "The picture to begin from cannot be looked at now; nothing was started."
+                " Try again soon."
+            ) from error
         return _of(caller, self._planner.job(wish))
 
     def _seconds(self, request: JobRequest) -> int:
@@ -358,13 +382,11 @@ def _of(caller: Caller, request: JobRequest) -> JobRequest:
 
 
 async def _from_the_queue(look: Awaitable[T]) -> T:
-    """What the engine told before a submission; raises `QueueUnavailable` where it is away."""
+    """What the engine says of a key; raises `QueueUnavailable` where it is away."""
     try:
         return await look
     except EngineAway as error:
-        raise QueueUnavailable(
-            "The job queue does not answer; nothing was started. Try again soon."
-        ) from error
+        raise QueueUnavailable(SEND_AGAIN) from error
 
 
 def failure_of(state: JobState) -> JobFailure:

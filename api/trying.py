@@ -35,13 +35,15 @@ class WebhookTrials:
         A request that is repeated while the first is under way may be told twice, by one id.
         """
         tenant = caller.tenant
-        kept = await self._claims.kept(once, tenant)
-        if kept is not None:
-            return WebhookTestAnswer.model_validate(kept.answer)
-        message_id = f"test_{once.fingerprint[:24] if once else secrets.token_hex(12)}"
-        told = await self._send(self._checked(tenant, url), tenant, message_id)
-        first = await self._claims.keep(once, tenant, told.model_dump(mode="json"))
-        return WebhookTestAnswer.model_validate(first)
+        await self._claims.kept(once, tenant)
+        answer = await self._claims.answer(once, tenant)
+        if answer is None:
+            urls = self._checked(tenant, url)
+            await self._claims.keep(once, tenant)
+            message_id = f"test_{once.fingerprint[:24] if once else secrets.token_hex(12)}"
+            told = await self._send(urls, tenant, message_id)
+            answer = await self._claims.keep_answer(once, tenant, told.model_dump(mode="json"))
+        return WebhookTestAnswer.model_validate(answer)
 
     def _checked(self, tenant: str, url: str | None) -> list[str]:
         urls = [url] if url else [known.url for known in self._subscriptions.of(tenant)]

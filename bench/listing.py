@@ -29,10 +29,10 @@ from domain.jobs import (
     JobRequest,
     JobResult,
     JobState,
-    Variant,
 )
 from domain.reviews import ReviewState
 from domain.sizes import Quality
+from domain.variants import Variant
 from domain.wishes import Wish
 from pipeline.planning import Planner
 from providers.catalogue import load_catalogue

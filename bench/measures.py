@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from statistics import mean, median
 
-from bench import floor_api, naive, wire
+from bench import developing, floor_api, naive, wire
 from bench.calls import settled_calls
 from bench.history import history_size
 from bench.listing import measure_lists
@@ -289,6 +289,19 @@ async def picture(stack: Stack, report: Report, scale: Scale) -> None:
         report.show(section)
 
 
+async def develop(stack: Stack, report: Report, scale: Scale) -> None:
+    """All assets of a large final beside the same encodes bare, each in a process of its own."""
+    section = f"All assets of a final, {developing.SIZE[0]}x{developing.SIZE[1]}"
+    costs = await asyncio.to_thread(developing.compare, scale.pictures)
+    for name, cost in costs.items():
+        report.add(section, f"{name}: CPU", cost["cpu_ms"], unit="ms", digits=0)
+        report.add(section, f"{name}: wall", cost["wall_ms"], unit="ms", digits=0)
+        report.add(section, f"{name}: peak memory", cost["peak_mb"], unit="MB", digits=0)
+    report.show(section)
+    ratio = costs["develop"]["cpu_ms"] / costs["Pillow, bare"]["cpu_ms"]
+    report.target("develop of a 1536x1024, CPU, as a multiple of Pillow bare", ratio, 1.15)
+
+
 async def lists(stack: Stack, report: Report, scale: Scale) -> None:
     """Pages of many jobs beside pages of few; the last, since it leaves thousands behind."""
     await measure_lists(stack, report, scale.listed)
@@ -298,6 +311,7 @@ Measure = Callable[[Stack, Report, Scale], Awaitable[None]]
 
 MEASURES: dict[str, Measure] = {
     "picture": picture,
+    "develop": develop,
     "singles": singles,
     "flight": flight,
     "polls": polls,

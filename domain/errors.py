@@ -19,6 +19,8 @@ DarkroomError            code, title, http_status
     ├── ProviderUnavailable                                                      retryable
     │   └── GenerationFailed
     ├── InvalidOutput, DeadlineExceeded, Cancelled, OutcomeUnknown, BudgetSpent
+    ├── SigningFailed
+    │   └── SigningUnavailable                                                   retryable
     └── StorageUnavailable (retryable), InternalFailure
 """
 
@@ -47,6 +49,12 @@ class DarkroomError(Exception):
     def message(self) -> str:
         """The sentence shown to the caller."""
         return str(self.args[0]) if self.args else self.title
+
+
+def codes(root: type[DarkroomError]) -> list[str]:
+    """The codes of a branch of the tree, sorted."""
+    own = {root.code} if "code" in root.__dict__ else set[str]()
+    return sorted(own.union(*(codes(kind) for kind in root.__subclasses__())))
 
 
 class Refusal(DarkroomError):
@@ -175,7 +183,7 @@ class BodyTooLarge(Refusal):
 
 
 class UnsupportedMediaType(Refusal):
-    """The body is not JSON."""
+    """The body is not JSON, or, where a picture is taken, no picture."""
 
     code, title, http_status = "unsupported_media_type", "Unsupported media type", 415
 
@@ -343,6 +351,18 @@ class StorageUnavailable(JobFailure):
     """The object store does not take or give the bytes."""
 
     code, title, http_status = "storage_unavailable", "The image store is unavailable", 503
+    retryable = True
+
+
+class SigningFailed(JobFailure):
+    """A final cannot be signed, though a certificate is set up; the picture exists."""
+
+    code, title, http_status = "signing_failed", "The final could not be signed", 500
+
+
+class SigningUnavailable(SigningFailed):
+    """It can be signed once the certificate is renewed or the timestamp authority is back."""
+
     retryable = True
 
 

@@ -38,7 +38,7 @@ def new_asset_token() -> str:
 
 
 def keyed_job_id(tenant: str, key: str) -> str:
-    """The id of the job that a tenant starts with an `Idempotency-Key`."""
+    """What a tenant's `Idempotency-Key` is held by: the job it started, or a claim in its place."""
     return f"img_{_digest('key', tenant, key)}"
 
 
@@ -47,8 +47,8 @@ def keyed_batch_id(tenant: str, key: str) -> str:
     return f"bat_{_digest('key', tenant, key)}"
 
 
-def keyed_claim_id(tenant: str, key: str) -> str:
-    """The id of what holds a tenant's `Idempotency-Key` where it starts neither."""
+def keyed_answer_id(tenant: str, key: str) -> str:
+    """The id of what keeps an answer that nobody knew yet when the key was claimed."""
     return f"key_{_digest('key', tenant, key)}"
 
 

@@ -15,11 +15,16 @@ from domain.errors import Billed, JobFailure
 from domain.ids import mentioned
 from domain.model import Model
 from domain.once import Once
-from domain.reviews import FinalOffer, Review, ReviewState
+from domain.operations import Operation, Source, digital_source_type
+from domain.provenance import Provenance
+from domain.reviews import Endorsement, FinalOffer, Review, ReviewState
 from domain.sizes import AspectRatio, Quality
+from domain.variants import PackedVariant, Variant
 from domain.webhooks import Receiver, Subscription, WebhookEvent, receivers
 
 JsonScalar = str | int | float | bool
+
+_TITLE_CHARACTERS = 160
 
 
 class JobStatus(StrEnum):
@@ -88,6 +93,19 @@ class Target(Model):
     """What the model makes, where it cannot make exactly what was asked for."""
     images_per_call: int | None = None
     """None for one."""
+    only_resamples: bool | None = None
+    """Whether it invents nothing; None for a model that does."""
+
+
+class Asked(Model):
+    """A caller's own words, of which a house style or a placement has made the prompt."""
+
+    prompt: str
+    negative_prompt: str | None = None
+    style: str | None = None
+    placement: str | None = None
+    own_size: bool | None = None
+    """The size is the caller's, not the placement's."""
 
 
 class ImageSpec(Model):
@@ -106,6 +124,35 @@ class ImageSpec(Model):
     reference_image_url: str | None = None
     reference_key: str | None = None
     """The store's key of the draft's original, where the final is bound to it."""
+    operation: Operation | None = None
+    """What the provider does; None where it draws from words, and from references if any."""
+    source: Source | None = None
+    """What it does it to; also of a final that is drawn after its draft alone."""
+    mask_key: str | None = None
+    """The store's key of the mask: greys as large as the source, white where it may change."""
+    strength: float | None = None
+    """How far the picture may depart from its source, above 0 to 1; None as the model does."""
+
+    @property
+    def task(self) -> Operation:
+        """What the provider does."""
+        return self.operation or Operation.GENERATE
+
+    palette: list[str] | None = None
+    """The house style's colours, as `#rrggbb` or by name; the prompt says them too."""
+    asked: Asked | None = None
+    """None where the caller's words are the prompt."""
+
+    @property
+    def words(self) -> Asked:
+        """What the caller wrote."""
+        return self.asked or Asked(
+            prompt=self.prompt, negative_prompt=self.negative_prompt, style=self.style
+        )
+
+    def seed_of(self, index: int) -> int:
+        """The seed of the image with that index."""
+        return (self.seed + index) % 2**32
 
 
 class JobRequest(Model):
@@ -137,7 +184,14 @@ class JobRequest(Model):
     draft_job_id: str | None = None
     revision_of: str | None = None
     retry_of: str | None = None
+    named_provider: str | None = None
+    """The one that the caller or an editor named; None where it was chosen for them."""
     consistency: Consistency | None = None
+    endorsement: Endorsement | None = None
+    """The approval that started it, where it is the final of a draft."""
+    operation: Operation | None = None
+    """What was asked for; None for `generate`."""
+    source_job_id: str | None = None
     warnings: list[str] | None = None
     """What the caller should know, such as a model that is going to be shut down."""
     once: Once | None = None
@@ -159,6 +213,16 @@ class JobRequest(Model):
         """The jobs that it names anywhere but where callers write what they like."""
         return mentioned(self.model_dump_json(exclude=_FREE_TEXT, exclude_none=True))
 
+    def digital_source_type(self, provider: str, model: str) -> str:
+        """The IPTC NewsCode of what one of the targets has made."""
+        who = (provider, model)
+        made = [target for target in self.targets if (target.provider, target.model) == who]
+        return digital_source_type(
+            self.operation or Operation.GENERATE,
+            self.spec.source,
+            only_resamples=any(target.only_resamples for target in made),
+        )
+
     def receivers(self, event: WebhookEvent) -> list[Receiver]:
         """Who is told of an event of this job."""
         url, events = self.webhook_url, self.webhook_events
@@ -172,6 +236,7 @@ class JobRequest(Model):
             is_draft=self.is_draft,
             recipe=self.recipe,
             expected_seconds=self.targets[0].expected_seconds,
+            title=_title(self.spec.words.prompt),
             uses=sorted(self.uses) or None,
             **self.model_dump(include=_ON_THE_CARD, exclude_none=True),
         )
@@ -194,8 +259,12 @@ class JobCard(Model):
     draft_job_id: str | None = None
     revision_of: str | None = None
     retry_of: str | None = None
+    operation: Operation | None = None
+    source_job_id: str | None = None
     warnings: list[str] | None = None
     once: Once | None = None
+    title: str | None = None
+    """How the prompt begins, for lists; jobs of before have none."""
     uses: list[str] | None = None
     """Other jobs whose images it is made from, beside those named above."""
 
@@ -216,36 +285,63 @@ class JobCard(Model):
         return self.recipe.partition("/")[2].rpartition("/")[0]
 
 
+def _title(prompt: str) -> str:
+    line = " ".join(prompt[: 2 * _TITLE_CHARACTERS].split())
+    return line if len(line) <= _TITLE_CHARACTERS else f"{line[: _TITLE_CHARACTERS - 1].rstrip()}…"
+
+
 _ON_THE_CARD = set(JobCard.model_fields) & set(JobRequest.model_fields) - {"created_at"}
 _FREE_TEXT: Any = {
-    "spec": {"prompt", "negative_prompt", "style"},
-    **dict.fromkeys(("tags", "metadata", "alt_text", "warnings"), True),
+    "spec": {
+        **dict.fromkeys(("prompt", "negative_prompt", "style", "asked"), True),
+        "source": {"prompt", "negative_prompt", "style"},
+    },
+    **dict.fromkeys(("tags", "metadata", "alt_text", "warnings", "endorsement"), True),
     **dict.fromkeys(("draft_job_id", "revision_of", "retry_of"), True),
 }
 
 
-class Variant(Model):
-    """One encoding of an image in the store, under the result's `asset_prefix`."""
+class AltTextSource(StrEnum):
+    """Who wrote an image's description."""
 
-    name: str
-    width_px: int
-    height_px: int
-    format: str
+    CALLER = "caller"
+    PROMPT = "prompt"
+    """Nobody: it is the prompt."""
 
 
 class ImageAsset(Model):
     """One finished image."""
 
     variants: list[Variant] = Field(min_length=1)
-    """The first is what `url` serves, the full size in the original's format."""
+    """The first is what `url` serves, the full size in the original's format.
+
+    The others follow in the results that lack `others`.
+    """
+    others: list[PackedVariant] | None = None
+    """All but the first, each format from large to small."""
+    social: PackedVariant | None = None
+    """A crop for link previews."""
     size_bytes: int
     sha256: str
     seed: int | None = None
     alt_text: str
+    alt_text_source: AltTextSource | None = None
     thumbhash: str
     dominant_color: str
     digital_source_type: str
     """An IPTC NewsCode, without the scheme's address."""
+    provenance: Provenance | None = None
+
+    @property
+    def main(self) -> Variant:
+        """What `url` serves."""
+        described = {"size_bytes": self.size_bytes, "sha256": self.sha256}
+        return self.variants[0].model_copy(update=described)
+
+    @property
+    def further(self) -> list[Variant]:
+        """Every encoding of the whole picture but the main one."""
+        return self.variants[1:] if self.others is None else self.others
 
 
 class JobResult(Model):
@@ -259,10 +355,18 @@ class JobResult(Model):
     cost_usd: float | None = None
     cost_basis: CostBasis | None = None
     consistency: Consistency | None = None
+    prompt: str | None = None
+    """The caller's."""
+    full_prompt: str | None = None
+    """As it was sent, where a house style or a placement made more of it."""
 
     def key(self, variant: Variant) -> str:
         """The store's key of a variant."""
         return f"{self.asset_prefix}/{variant.name}"
+
+    def drawn_seed(self, index: int) -> int | None:
+        """What an image was drawn with; None where nobody knows, or there is no such image."""
+        return self.images[index].seed if 0 <= index < len(self.images) else None
 
 
 class Developed(Model):

@@ -20,6 +20,8 @@ class Scope(StrEnum):
     REVIEW = "review"
     """Approve and reject."""
     READ = "read"
+    DECODE = "decode"
+    """Read payloads of the engine that are encrypted, of all tenants."""
     ADMIN = "admin"
     """All of these, the metrics, and the budgets that tenants share."""
 

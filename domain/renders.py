@@ -8,6 +8,7 @@ from datetime import datetime
 from domain.errors import ContentRejected, JobFailure
 from domain.jobs import Attempt, CostBasis, ImageSpec, JobRequest, Target
 from domain.model import Model
+from domain.reviews import Endorsement
 from domain.webhooks import Receiver, WebhookEvent
 
 _FALLBACK_CODES = frozenset(kind.code for kind in JobFailure.__subclasses__() if kind.fallback)
@@ -121,6 +122,11 @@ class SuccessorOrder(Model):
     """The one that rendered the draft, which after a fallback is not the first choice."""
     model: str
     drawn_seed: int | None = None
+    """Of the image that was chosen."""
+    image_index: int | None = None
+    """Which of the draft's images was chosen, from 0; None for the first."""
+    endorsement: Endorsement | None = None
+    """The editor's approval, where this is for a final."""
 
 
 def basis_of(originals: Iterable[Original]) -> CostBasis:

@@ -6,21 +6,34 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field, StrictInt, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    AnyHttpUrl,
+    Field,
+    StrictInt,
+    StringConstraints,
+    model_validator,
+)
 
 from domain.model import Model
 from domain.sizes import MAX_SIDE_PX, MIN_SIDE_PX, AspectRatio, Quality
+
+_ALIKE = AfterValidator(lambda name: name.replace("_", "-"))
 
 Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=3, max_length=4000)]
 Style = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
-    AfterValidator(lambda style: style.replace("_", "-")),
+    _ALIKE,
+]
+Placement = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64), _ALIKE
 ]
 NegativePrompt = Annotated[str, StringConstraints(strip_whitespace=True, max_length=4000)]
 Side = Annotated[StrictInt, Field(ge=MIN_SIDE_PX, le=MAX_SIDE_PX, description="Pixels")]
 Seed = Annotated[StrictInt, Field(ge=0, le=2**32 - 1)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+NumImages = Annotated[StrictInt, Field(ge=1, le=4)]
 Comment = Annotated[str, StringConstraints(max_length=4000)]
 
 
@@ -65,6 +78,9 @@ class Revision(_Sized):
     style: Style | None = None
     seed: Seed | None = None
     aspect_ratio: AspectRatio | None = None
+    placement: Placement | None = None
+    num_images: NumImages | None = None
+    reference_image_url: AnyHttpUrl | None = None
     provider: Name | None = None
     model: Name | None = None
 
@@ -77,6 +93,8 @@ class Approval(Model):
     final: FinalChoices | None = None
     decided_by: Name | None = None
     """The name of the API key that it was sent with."""
+    image_index: StrictInt | None = None
+    """Which of the draft's images is meant, from 0; None for the first."""
 
 
 class Rejection(Model):
@@ -90,6 +108,25 @@ class Rejection(Model):
 
 
 Decision = Approval | Rejection
+
+
+class Endorsement(Model):
+    """What is handed to a final of the approval that it owes its life to."""
+
+    decided_at: datetime
+    reviewer: str | None = None
+    decided_by: str | None = None
+    comment: str | None = None
+
+    @classmethod
+    def of(cls, approval: Approval, at: datetime) -> Endorsement:
+        """Who approved, and when."""
+        return cls(
+            decided_at=at,
+            reviewer=approval.reviewer,
+            decided_by=approval.decided_by,
+            comment=approval.comment,
+        )
 
 
 class FinalOffer(Model):
@@ -117,6 +154,8 @@ class Review(Model):
     final: FinalOffer | None = None
     decided_by: str | None = None
     """The name of the API key that decided, where there was one."""
+    image_index: int | None = None
+    """Which of the draft's images was approved, from 0."""
 
     def decide(self, state: ReviewState, at: datetime, decision: Decision | None = None) -> Review:
         """The review as it stands after a decision, or after its expiry."""
@@ -128,5 +167,10 @@ class Review(Model):
                 "comment": decision.comment if decision else None,
                 "decided_by": decision.decided_by if decision else None,
                 "problem": None,
+                "image_index": _chosen(decision),
             }
         )
+
+
+def _chosen(decision: Decision | None) -> int | None:
+    return (decision.image_index or 0) if isinstance(decision, Approval) else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -50,8 +52,20 @@ LONG_SIDE_PX = {
     Quality.HIGH: 1536,
     Quality.ULTRA: 2048,
 }
+NEAR_RATIO = 1.1
+"""How far a shape may be from a ratio to be taken for it."""
 MIN_SIDE_PX = 64
 MAX_SIDE_PX = 4096
+
+
+def nearest_ratio(
+    size: Size, ratios: Iterable[AspectRatio] = tuple(AspectRatio)
+) -> AspectRatio | None:
+    """The ratio that a size has, or nearly has; None where it is far from all."""
+    shape = size.width_px / size.height_px
+    ratio = min(ratios, key=lambda ratio: abs(math.log(shape / ratio.width_to_height)))
+    off = max(shape / ratio.width_to_height, ratio.width_to_height / shape)
+    return ratio if off <= NEAR_RATIO else None
 
 
 def size_for(quality: Quality, ratio: AspectRatio) -> Size:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from domain.jobs import JsonScalar
+from domain.keys import DEFAULT_TENANT
 from domain.model import Model
+from domain.operations import Operation, Source
 from domain.sizes import AspectRatio, Quality
 from domain.webhooks import WebhookEvent
 
@@ -17,6 +19,7 @@ class Wish(Model):
     width: int | None = None
     height: int | None = None
     style: str | None = None
+    placement: str | None = None
     negative_prompt: str | None = None
     seed: int | None = None
     num_images: int = 1
@@ -24,6 +27,10 @@ class Wish(Model):
     model: str | None = None
     fallback_providers: list[str] | None = None
     reference_image_url: str | None = None
+    operation: Operation | None = None
+    source: Source | None = None
+    mask_key: str | None = None
+    strength: float | None = None
     blog_id: str | None = None
     blog_job_id: str | None = None
     tags: list[str] | None = None
@@ -31,3 +38,4 @@ class Wish(Model):
     webhook_url: str | None = None
     webhook_events: list[WebhookEvent] | None = None
     alt_text: str | None = None
+    tenant: str = DEFAULT_TENANT

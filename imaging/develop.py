@@ -1,111 +1,186 @@
-"""From an original to what a page needs: marked encodings, placeholder, colour."""
+"""From an original to what a page needs: marked encodings, social crop, placeholder, colour."""
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import io
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
 
 from PIL import Image
-from thumbhash import rgba_to_thumb_hash
 
-from imaging.decode import decode
+from domain.errors import Billed, InvalidOutput
+from imaging.assets import AssetSettings
+from imaging.cropping import attentive_crop
+from imaging.decode import Decoded, decode
+from imaging.encode import encode
+from imaging.placeholder import placeholder
 from imaging.provenance import TRAINED_ALGORITHMIC_MEDIA, mark_jpeg, mark_png, xmp_packet
 
-CONTENT_TYPES = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
-_EXTENSIONS = {"png": "png", "jpeg": "jpg", "webp": "webp"}
+T = TypeVar("T")
+R = TypeVar("R")
 
-_THUMBHASH_SIDE_PX = 16
-_WEBP_QUALITY = 82
-_WEBP_EFFORT = 3
+_Page = tuple[Image.Image, str]
+"""A picture at one size, and the format that it is wanted in."""
+
+Seal = Callable[[bytes, str], bytes]
+"""Takes a finished encoding and its format, gives it signed; called on many threads."""
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """One encoding of the picture."""
+    """One encoding of the picture, finished: sealed and hashed."""
 
     data: bytes
     format: str
     width_px: int
     height_px: int
-
-    @property
-    def extension(self) -> str:
-        """The file name's ending, without the dot."""
-        return _EXTENSIONS[self.format]
-
-    @property
-    def sha256(self) -> str:
-        """Hex digest of the bytes."""
-        return hashlib.sha256(self.data).hexdigest()
+    sha256: str
+    """Hex digest of the bytes."""
 
 
 @dataclass(frozen=True)
 class Developed:
-    """A developed picture; the first encoding, in the original's format, is what `url` serves."""
+    """A developed picture."""
 
-    encodings: list[Encoded]
+    main: Encoded
+    """The full size in the original's format: what `url` serves."""
+    variants: list[Encoded]
+    """The full size and smaller ones in the web's formats, each format from large to small."""
+    social: Encoded | None
     thumbhash: str
     """Base64, see https://evanw.github.io/thumbhash/."""
     dominant_color: str
     """`#rrggbb`."""
-    digital_source_type: str
+
+    @property
+    def encodings(self) -> list[Encoded]:
+        """All of them, the main one first."""
+        return [self.main, *self.variants, *([self.social] if self.social else [])]
 
 
-def develop_original(data: bytes) -> Developed:
-    """Encode an original for the web, every encoding marked as AI-made; blocks.
+def as_it_is(data: bytes, image_format: str) -> bytes:
+    """The file itself: the seal of what is not signed."""
+    return data
 
-    Raises `InvalidOutput` when the bytes are no usable picture.
+
+def develop_original(
+    data: bytes,
+    settings: AssetSettings | None = None,
+    *,
+    is_preview: bool = False,
+    packet: bytes | None = None,
+    seal: Seal = as_it_is,
+    hands: Executor | None = None,
+) -> Developed:
+    """Encode an original for the web, every encoding marked with how it came to be; blocks.
+
+    A preview has one variant. `packet` is the XMP of each, `seal` the last that is done to it.
+    Encoders run on `hands`, of which the calling thread is none, or here where there are none.
+    Raises `InvalidOutput` when the bytes are no usable picture, and what `seal` raises.
     """
+    settings = settings or AssetSettings()
     decoded = decode(data)
-    packet = xmp_packet(TRAINED_ALGORITHMIC_MEDIA)
-    small = decoded.image.copy()
-    small.thumbnail((_THUMBHASH_SIDE_PX, _THUMBHASH_SIDE_PX), Image.Resampling.BOX)
-    webp = _encode(decoded.image, "webp", packet)
-    encodings = [webp]
-    if decoded.format != "WEBP":
-        own = data if decoded.is_plain else None
-        encodings.insert(0, _in_own_format(decoded.image, decoded.format, own, packet))
+    work = _Work(settings, packet or xmp_packet(TRAINED_ALGORITHMIC_MEDIA), seal)
+    crop = None
+    if is_preview or settings.is_small(decoded.image.width):
+        pages = _preview(decoded, settings)
+    else:
+        pages = _pages(decoded, settings, hands)
+        crop = _social_crop(decoded.image, settings)
+    jobs = [partial(work.encoded, image, kind) for image, kind in pages]
+    jobs.append(partial(work.main, decoded, data))
+    if crop is not None:
+        jobs.append(partial(work.encoded, crop, "jpeg"))
+    done = _each(hands, lambda job: job(), jobs)
+    thumbhash, dominant_color = placeholder(decoded.image)
     return Developed(
-        encodings=encodings,
-        thumbhash=_thumbhash(small),
-        dominant_color=_dominant_color(small),
-        digital_source_type=TRAINED_ALGORITHMIC_MEDIA,
+        main=done[len(pages)],
+        variants=done[: len(pages)],
+        social=done[-1] if crop is not None else None,
+        thumbhash=thumbhash,
+        dominant_color=dominant_color,
     )
 
 
-def _in_own_format(
-    image: Image.Image, pillow_format: str, data: bytes | None, packet: bytes
-) -> Encoded:
-    if data is None:
-        return _encode(image, "png" if pillow_format == "PNG" else "jpeg", packet)
-    if pillow_format == "PNG":
-        return Encoded(mark_png(data, packet), "png", *image.size)
-    return Encoded(mark_jpeg(data, packet), "jpeg", *image.size)
+def _each(hands: Executor | None, do: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """What doing it to each item gives, in their order."""
+    return list(hands.map(do, items) if hands else map(do, items))
 
 
-def _encode(image: Image.Image, image_format: str, packet: bytes) -> Encoded:
-    into = io.BytesIO()
-    if image_format == "webp":
-        image.save(into, "WEBP", quality=_WEBP_QUALITY, method=_WEBP_EFFORT, xmp=packet)
-        return Encoded(into.getvalue(), "webp", *image.size)
-    if image_format == "jpeg":
-        image.convert("RGB").save(into, "JPEG", quality=92, xmp=packet)
-        return Encoded(into.getvalue(), "jpeg", *image.size)
-    image.save(into, "PNG")
-    return Encoded(mark_png(into.getvalue(), packet), "png", *image.size)
+@dataclass(frozen=True)
+class _Work:
+    """What every encoding of a picture has in common."""
+
+    settings: AssetSettings
+    xmp: bytes
+    seal: Seal
+
+    def encoded(self, image: Image.Image, image_format: str) -> Encoded:
+        try:
+            data = encode(image, image_format, self.settings, self.xmp)
+        except (OSError, RuntimeError, ValueError) as error:
+            problem = f"The picture cannot be encoded as {image_format}."
+            raise InvalidOutput(problem, billed=Billed.YES) from error
+        return self._finished(data, image_format, image)
+
+    def main(self, decoded: Decoded, data: bytes) -> Encoded:
+        """The original itself with a mark where it can be served, else its pixels encoded anew."""
+        if decoded.is_plain and decoded.format == "PNG":
+            return self._finished(mark_png(data, self.xmp), "png", decoded.image)
+        if decoded.is_plain and decoded.format == "JPEG":
+            return self._finished(mark_jpeg(data, self.xmp), "jpeg", decoded.image)
+        return self.encoded(decoded.image, _main_format(decoded))
+
+    def _finished(self, data: bytes, image_format: str, image: Image.Image) -> Encoded:
+        data = self.seal(data, image_format)
+        return Encoded(data, image_format, *image.size, hashlib.sha256(data).hexdigest())
 
 
-def _thumbhash(small: Image.Image) -> str:
-    rgba = Image.alpha_composite(Image.new("RGBA", small.size, "white"), small.convert("RGBA"))
-    hashed = rgba_to_thumb_hash(rgba.width, rgba.height, list(rgba.tobytes()))
-    return base64.b64encode(bytes(hashed)).decode()
+def _preview(decoded: Decoded, settings: AssetSettings) -> list[_Page]:
+    """What shows the whole picture soon."""
+    return _in_formats(decoded, [decoded.image], (settings.preview_format,))
 
 
-def _dominant_color(small: Image.Image) -> str:
-    palette = small.convert("RGB").quantize(6)
-    indices = palette.tobytes()
-    commonest = max(range(6), key=indices.count)
-    red, green, blue = (palette.getpalette() or [0, 0, 0])[3 * commonest : 3 * commonest + 3]
-    return f"#{red:02x}{green:02x}{blue:02x}"
+def _pages(decoded: Decoded, settings: AssetSettings, hands: Executor | None) -> list[_Page]:
+    """Every width in every format; the slowest to encode are the first."""
+    widths = reversed(settings.widths_of(decoded.image.width))
+    scaled = _each(hands, partial(_scaled, decoded.image), widths)
+    return _in_formats(decoded, scaled, settings.formats)
+
+
+def _in_formats(decoded: Decoded, images: list[Image.Image], formats: Iterable[str]) -> list[_Page]:
+    """Each image in each format, PNG instead of JPEG where something shines through.
+
+    What the main encoding is already is left out; but a vendor's JPEG is larger than ours.
+    """
+    kinds = ["png" if kind == "jpeg" and decoded.is_transparent else kind for kind in formats]
+    main = _main_format(decoded)
+    return [
+        (image, kind)
+        for kind in kinds
+        for image in images
+        if image is not decoded.image or kind != main or kind == "jpeg"
+    ]
+
+
+def _scaled(image: Image.Image, width_px: int) -> Image.Image:
+    if width_px == image.width:
+        return image
+    height_px = max(1, round(image.height * width_px / image.width))
+    return image.resize((width_px, height_px), Image.Resampling.LANCZOS, reducing_gap=2.0)
+
+
+def _social_crop(image: Image.Image, settings: AssetSettings) -> Image.Image | None:
+    """What a link preview shows of a wide picture, on white where something shines through."""
+    if not settings.social or image.width <= image.height:
+        return None
+    if image.mode == "RGBA":
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    return attentive_crop(image, settings.social_width, settings.social_height)
+
+
+def _main_format(decoded: Decoded) -> str:
+    return "png" if decoded.format == "GIF" else decoded.format.lower()

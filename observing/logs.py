@@ -19,7 +19,8 @@ from observing import facts
 Format = Literal["text", "json"]
 MoreFacts = Callable[[], Mapping[str, str | None]]
 
-_WEBHOOK_SECRET = re.compile(r"whsec_[^\s,]+")
+_ONE_OF_SEVERAL = re.compile(r"whsec_[^\s,]+|[A-Za-z0-9+/]{43}=")
+"""A webhook's secret; 256 bits in base64."""
 _SECRET_NAME = re.compile(r"(KEYS?|TOKEN|SECRET|PASSWORD|HEADERS)(_DATA)?\Z")
 _SHORTEST_SECRET = 8
 _SERVERS_OWN = ("uvicorn", "uvicorn.access")
@@ -74,8 +75,8 @@ def of_core(level: str) -> LoggingConfig:
 def secrets_in(environment: Mapping[str, str]) -> frozenset[str]:
     """The values of variables whose names say that they are secret, each of several."""
     values = (value for name, value in environment.items() if _SECRET_NAME.search(name))
-    # Of webhooks' secrets there may be several in one.
-    named = (part for value in values for part in (value, *_WEBHOOK_SECRET.findall(value)))
+    # Of webhooks' secrets and of encryption keys there may be several in one.
+    named = (part for value in values for part in (value, *_ONE_OF_SEVERAL.findall(value)))
     whole = {value for value in named if len(value) >= _SHORTEST_SECRET}
     return frozenset(whole | {value.removeprefix("whsec_") for value in whole})
 

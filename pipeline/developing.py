@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from pydantic import ValidationError
 
 from domain.errors import Refusal
 from domain.jobs import (
+    AltTextSource,
     Developed,
     ImageAsset,
     ImageSpec,
     JobRecord,
     JobResult,
     JobState,
-    Variant,
 )
 from domain.renders import DevelopOrder, Original
 from domain.reviews import FinalOffer
-from imaging.develop import CONTENT_TYPES, develop_original
+from domain.variants import Variant
+from imaging.assets import AssetSettings
+from imaging.develop import Encoded, develop_original
+from imaging.encode import CONTENT_TYPES
+from pipeline.marking import Marker
 from pipeline.planning import Planner
+from providers.catalogue import CatalogueError, read_config
 from storage.archive import Archive
 from storage.keys import asset_prefix
 from storage.objects import ObjectStore
@@ -27,17 +38,33 @@ _ALT_TEXT_CHARACTERS = 250
 
 
 class Developer:
-    """Makes an order's assets; stores them before the record that names them."""
+    """Makes an order's assets; stores them before the record that names them.
 
-    def __init__(self, store: ObjectStore, archive: Archive, planner: Planner) -> None:
+    It encodes on a thread for each core, and holds no more pictures than that in memory at once.
+    """
+
+    def __init__(
+        self,
+        store: ObjectStore,
+        archive: Archive,
+        planner: Planner,
+        marker: Marker | None = None,
+        assets: AssetSettings | None = None,
+    ) -> None:
         self._store = store
         self._archive = archive
         self._planner = planner
+        self._marker = marker or Marker()
+        self._assets = assets or AssetSettings()
+        cores = os.cpu_count() or 1
+        self._hands = ThreadPoolExecutor(cores, thread_name_prefix="encode")
+        self._tables = asyncio.Semaphore(cores)
 
     async def develop(self, order: DevelopOrder) -> Developed:
         """The job's result once its assets and its record are stored.
 
-        Raises `InvalidOutput`, `StorageUnavailable`. Running it again gives the same objects.
+        Raises `InvalidOutput`, `SigningFailed`, `StorageUnavailable`. Running it again gives the
+        same objects, but that signatures differ.
         """
         prefix = asset_prefix(order.job_id, order.request.asset_token)
         images = await asyncio.gather(
@@ -57,6 +84,8 @@ class Developer:
                 cost_usd=rendered.cost_usd,
                 cost_basis=rendered.cost_basis,
                 consistency=order.request.consistency,
+                prompt=order.request.spec.words.prompt,
+                full_prompt=order.request.spec.prompt if order.request.spec.asked else None,
             ),
             completed_at=datetime.now(UTC),
             final=self._offer(order),
@@ -80,35 +109,60 @@ class Developer:
     async def _asset(
         self, order: DevelopOrder, prefix: str, index: int, original: Original
     ) -> ImageAsset:
-        data = await self._store.get(original.key)
-        developed = await asyncio.to_thread(develop_original, data)
-        variants = [
-            Variant(
-                name=f"{index}.{encoding.extension}",
-                width_px=encoding.width_px,
-                height_px=encoding.height_px,
-                format=encoding.format,
+        request = order.request
+        async with self._tables:
+            data = await self._store.get(original.key)
+            marking = await asyncio.to_thread(self._marker.marking, order, index, data)
+            developed = await asyncio.to_thread(
+                partial(
+                    develop_original,
+                    data,
+                    self._assets,
+                    is_preview=request.is_draft,
+                    packet=marking.packet,
+                    seal=marking.seal,
+                    hands=self._hands,
+                )
             )
-            for encoding in developed.encodings
-        ]
-        puts = (
-            self._store.put(
-                f"{prefix}/{variant.name}", encoding.data, CONTENT_TYPES[encoding.format]
-            )
-            for variant, encoding in zip(variants, developed.encodings, strict=True)
-        )
-        await asyncio.gather(*puts)
-        main = developed.encodings[0]
+            stored = (self._stored(prefix, encoding) for encoding in developed.encodings)
+            main, *others = await asyncio.gather(*stored)
+        social = others.pop() if developed.social else None
         return ImageAsset(
-            variants=variants,
-            size_bytes=len(main.data),
-            sha256=main.sha256,
+            variants=[main.model_copy(update={"size_bytes": None, "sha256": None})],
+            others=others,
+            social=social,
+            size_bytes=len(developed.main.data),
+            sha256=developed.main.sha256,
             seed=original.seed,
-            alt_text=order.request.alt_text or alt_text_of(order.request.spec),
+            alt_text=request.alt_text or alt_text_of(request.spec),
+            alt_text_source=AltTextSource.CALLER if request.alt_text else AltTextSource.PROMPT,
             thumbhash=developed.thumbhash,
             dominant_color=developed.dominant_color,
-            digital_source_type=developed.digital_source_type,
+            digital_source_type=marking.digital_source_type,
+            provenance=marking.provenance,
         )
+
+    async def _stored(self, prefix: str, encoding: Encoded) -> Variant:
+        variant = Variant.of(
+            encoding.format,
+            encoding.width_px,
+            encoding.height_px,
+            len(encoding.data),
+            encoding.sha256,
+        )
+        key = f"{prefix}/{variant.name}"
+        await self._store.put(key, encoding.data, CONTENT_TYPES[encoding.format])
+        return variant
+
+
+def load_assets(config: Path) -> AssetSettings:
+    """The `[assets]` of `darkroom.toml`; raises `CatalogueError` naming what is wrong."""
+    try:
+        return AssetSettings.model_validate(read_config(config).get("assets", {}))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(["assets", *(str(part) for part in first["loc"])])
+        raise CatalogueError(f"{config}: {where}: {first['msg']}") from error
 
 
 def state_after(order: DevelopOrder, developed: Developed) -> JobState:
@@ -121,8 +175,15 @@ def state_after(order: DevelopOrder, developed: Developed) -> JobState:
 
 
 def alt_text_of(spec: ImageSpec) -> str:
-    """The prompt as an image description, cut at a word."""
-    words = " ".join(spec.prompt.split())
+    """What the image shows, in the caller's words, cut at a word."""
+    words = " ".join(_described(spec).split())
     if len(words) <= _ALT_TEXT_CHARACTERS:
         return words
     return words[:_ALT_TEXT_CHARACTERS].rsplit(" ", 1)[0] + "…"
+
+
+def _described(spec: ImageSpec) -> str:
+    """With what its source shows, as the words of an edit say only what changes."""
+    shown = spec.source.alt_text or "" if spec.source else ""
+    said = spec.words.prompt
+    return "; ".join(filter(None, (shown, "" if said in shown else said))) or "A picture"

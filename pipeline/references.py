@@ -12,8 +12,8 @@ from domain.errors import InvalidOutput, ProviderUnavailable, RequestRejected
 from domain.jobs import ImageSpec
 from imaging.decode import decode
 from pipeline.guarding import AddressRefused, GuardedBackend
-from providers.base import Reference
-from storage.keys import ASSETS
+from providers.base import Inputs, Reference
+from storage.keys import asset_key
 from storage.objects import ObjectMissing, ObjectStore
 
 MAX_REFERENCE_BYTES = 20 * 1024 * 1024
@@ -33,6 +33,15 @@ class References:
         self._store = store
         self._pool = httpcore.AsyncConnectionPool(network_backend=GuardedBackend(allowed_hosts))
 
+    async def inputs(self, spec: ImageSpec) -> Inputs:
+        """All that a picture is made from besides words; raises as `of`."""
+        references = await self.of(spec)
+        if spec.operation is None or spec.source is None:
+            return Inputs(references)
+        source = _reference(await self._kept(spec.source.key, "source"))
+        mask = await self._kept(spec.mask_key, "mask") if spec.mask_key is not None else None
+        return Inputs(references, source, mask)
+
     async def of(self, spec: ImageSpec) -> tuple[Reference, ...]:
         """The draft first, then the caller's own.
 
@@ -41,50 +50,53 @@ class References:
         """
         found = []
         if spec.reference_key is not None:
-            found.append(_reference(await self._draft(spec.reference_key), is_draft=True))
+            draft = await self._kept(spec.reference_key, "draft's original")
+            found.append(_reference(draft, is_draft=True))
         if spec.reference_image_url is not None:
-            found.append(_reference(await self._named(spec.reference_image_url)))
+            found.append(_reference(await self.fetch(spec.reference_image_url)))
         checked = (asyncio.to_thread(_check, reference.data) for reference in found)
         await asyncio.gather(*checked)
         return tuple(found)
 
-    async def _draft(self, key: str) -> bytes:
+    async def _kept(self, key: str, what: str) -> bytes:
         try:
             return await self._store.get(key)
         except ObjectMissing:
-            raise RequestRejected("The draft's original is not stored any more.") from None
+            raise RequestRejected(f"The {what} is not stored any more.") from None
 
-    async def _named(self, url: str) -> bytes:
-        ours = _OUR_FILE.search(urlsplit(url).path)
+    async def fetch(self, url: str, what: str = "reference image") -> bytes:
+        """The bytes behind an address; raises as `of`, naming it as `what`."""
+        found = _OUR_FILE.search(urlsplit(url).path)
+        ours = asset_key(found.group(1)) if found is not None else None
         if ours is not None:
             try:
-                return await self._store.get(f"{ASSETS}{ours.group(1)}")
+                return await self._store.get(ours)
             except ObjectMissing:
                 pass
-        return await self._fetch(url)
+        return await self._fetch(url, what)
 
-    async def _fetch(self, url: str) -> bytes:
+    async def _fetch(self, url: str, what: str) -> bytes:
         """Follows redirects, each checked when it is connected to."""
         for _ in range(_REDIRECTS + 1):
             try:
-                status, location, body = await self._get(url)
+                status, location, body = await self._get(url, what)
             except AddressRefused as refused:
-                raise _unusable("leads to a private address") from refused
+                raise _unusable(what, "leads to a private address") from refused
             except (httpcore.UnsupportedProtocol, UnicodeError) as error:
-                raise _unusable("is not an address to fetch from") from error
+                raise _unusable(what, "is not an address to fetch from") from error
             except (httpcore.NetworkError, httpcore.TimeoutException, OSError) as error:
-                raise ProviderUnavailable("The reference image cannot be fetched now.") from error
+                raise ProviderUnavailable(f"The {what} cannot be fetched now.") from error
             if status in _REDIRECTING and location:
                 url = urljoin(url, location)
             elif status >= 500 or status == 429:
-                raise ProviderUnavailable(f"The reference image's server answers {status}.")
+                raise ProviderUnavailable(f"The {what}'s server answers {status}.")
             elif status != 200:
-                raise _unusable(f"answers {status}")
+                raise _unusable(what, f"answers {status}")
             else:
                 return body
-        raise _unusable("redirects too often")
+        raise _unusable(what, "redirects too often")
 
-    async def _get(self, url: str) -> tuple[int, str, bytes]:
+    async def _get(self, url: str, what: str) -> tuple[int, str, bytes]:
         limits = dict.fromkeys(("connect", "read", "write", "pool"), _TIMEOUT_SECONDS)
         async with (
             asyncio.timeout(_TIMEOUT_SECONDS),
@@ -95,15 +107,18 @@ class References:
             async for part in answer.aiter_stream():
                 body += part
                 if len(body) > MAX_REFERENCE_BYTES:
-                    raise _unusable(f"is over {MAX_REFERENCE_BYTES // 1024**2} MB")
+                    raise _unusable(what, f"is over {MAX_REFERENCE_BYTES // 1024**2} MB")
         return answer.status, headers.get(b"location", b"").decode("latin-1"), bytes(body)
 
 
 def _check(data: bytes) -> None:
+    problem = "gives no PNG, JPEG or WebP picture of a usable size"
     try:
-        decode(data)
+        decoded = decode(data)
     except InvalidOutput as error:
-        raise _unusable("gives no PNG, JPEG or WebP picture of a usable size") from error
+        raise _unusable("reference image", problem) from error
+    if decoded.format == "GIF":
+        raise _unusable("reference image", problem)
 
 
 def _reference(data: bytes, *, is_draft: bool = False) -> Reference:
@@ -116,5 +131,5 @@ def _media_type(data: bytes) -> str:
     return "image/webp" if data[8:12] == b"WEBP" else "image/jpeg"
 
 
-def _unusable(problem: str) -> RequestRejected:
-    return RequestRejected(f"The reference image's address {problem}.")
+def _unusable(what: str, problem: str) -> RequestRejected:
+    return RequestRejected(f"The {what}'s address {problem}.")

@@ -24,7 +24,7 @@ from imaging.decode import decode
 from observing.tracing import vendor_call
 from pipeline.paying import Cashier, Journal, RunningCall, until_stored
 from pipeline.references import References
-from providers.base import Order, Picture, Provider, Reference
+from providers.base import Inputs, Order, Picture, Provider
 from storage.keys import note_key, original_key
 from storage.objects import ObjectMissing, ObjectStore
 
@@ -99,7 +99,7 @@ class Renderer:
     async def _draw(
         self, provider: Provider, order: RenderOrder, journal: Journal, indices: tuple[int, ...]
     ) -> dict[int, Original]:
-        wanted = _wanted(order, indices, await self._references.of(order.spec))
+        wanted = _wanted(order, indices, await self._references.inputs(order.spec))
         with vendor_call(provider.name, wanted.model, wanted.count):
             pictures = await provider.generate(wanted, RunningCall(order, journal, indices))
         made = {}
@@ -122,7 +122,7 @@ class Renderer:
         if call.ticket is not None:
             wanted = _wanted(order, call.indices)
         else:
-            wanted = _wanted(order, call.indices, await self._references.of(order.spec))
+            wanted = _wanted(order, call.indices, await self._references.inputs(order.spec))
         try:
             if call.ticket is None:
                 await self._cashier.reserve(call)
@@ -168,7 +168,7 @@ class Renderer:
         if call.lost is None:
             return
         try:
-            wanted = _wanted(order, call.indices, await self._references.of(order.spec))
+            wanted = _wanted(order, call.indices, await self._references.inputs(order.spec))
             with _defects_told(provider, call):
                 ticket = await provider.find(wanted, call.key, call.lost.sent_at)
         except JobFailure as failure:
@@ -302,14 +302,14 @@ def _calls(order: RenderOrder) -> Iterator[tuple[int, ...]]:
         yield tuple(range(first, min(first + each, order.spec.num_images)))
 
 
-def _wanted(
-    order: RenderOrder, indices: tuple[int, ...], references: tuple[Reference, ...] = ()
-) -> Order:
+def _wanted(order: RenderOrder, indices: tuple[int, ...], inputs: Inputs = Inputs()) -> Order:  # noqa: B008  frozen
     target, spec = order.target, order.spec
     return Order(
         spec=spec,
         model=target.model,
         indices=indices,
         size=Size(target.width_px or spec.width_px, target.height_px or spec.height_px),
-        references=references,
+        references=inputs.references,
+        source=inputs.source,
+        mask=inputs.mask,
     )

@@ -27,6 +27,17 @@ class Reference:
 
 
 @dataclass(frozen=True)
+class Inputs:
+    """What a picture is made from besides words."""
+
+    references: tuple[Reference, ...] = ()
+    source: Reference | None = None
+    """The picture that is varied, edited or upscaled."""
+    mask: bytes | None = None
+    """Of the source: a PNG of greys as large as it, white where it may change."""
+
+
+@dataclass(frozen=True)
 class Order:
     """What to make: one picture of `spec` for each index, by `model`, in one call.
 
@@ -39,6 +50,19 @@ class Order:
     size: Size
     """What the model is asked for; the catalogue has fitted it to what the model makes."""
     references: tuple[Reference, ...] = ()
+    source: Reference | None = None
+    """The picture that is varied, edited or upscaled, as `spec.task` says."""
+    mask: bytes | None = None
+    """Of the source: a PNG of greys as large as it, white where it may change."""
+
+    def strength(self, usual: float) -> float:
+        """How far to depart from the source, above 0 to 1; `usual` where nobody says."""
+        return self.spec.strength or usual
+
+    @property
+    def pictures(self) -> tuple[Reference, ...]:
+        """What a model is shown that knows no difference: the source first."""
+        return (*([self.source] if self.source else []), *self.references)
 
     @property
     def count(self) -> int:
@@ -47,7 +71,7 @@ class Order:
 
     def seed(self, index: int) -> int:
         """The seed of the picture with that index."""
-        return (self.spec.seed + index) % 2**32
+        return self.spec.seed_of(index)
 
     @property
     def first_seed(self) -> int:

@@ -25,9 +25,10 @@ from domain.jobs import CostBasis
 from providers.base import Call, Order, Picture, Provider
 from providers.costs import cost_of
 from providers.http import VendorHttp, pauses
+from providers.masks import resized, resized_mask
 from providers.models import Model
 from providers.polling import json_of, lost_track, poll_failure
-from providers.prompting import prompt_for
+from providers.prompting import prompt_for, words_for
 from providers.registry import Connection
 
 _ADDRESS = "https://api.bfl.ai"
@@ -50,7 +51,8 @@ class _Ticket(BaseModel):
 class BlackForestLabs(Provider):
     """Provider options: `usd_per_credit`, `poll_seconds`.
 
-    Model options: `endpoint` where it is not the model's name, `parameters` that are sent besides.
+    Model options: `endpoint` where it is not the model's name, `parameters` that are sent besides,
+    `fills` where it takes one picture with a mask and makes it as large as that is.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -87,7 +89,8 @@ class BlackForestLabs(Provider):
         await self._http.close()
 
     async def _submit(self, order: Order, model: Model, call: Call) -> _Ticket:
-        endpoint, body = model.options.get("endpoint", order.model), _body(order, model)
+        endpoint = model.options.get("endpoint", order.model)
+        body = await asyncio.to_thread(_body, order, model)
         await call.sending()
         answer = await self._http.pay("POST", f"/v1/{endpoint}", json=body)
         if not answer.is_success:
@@ -179,17 +182,39 @@ def is_same_vendor(address: str, own_address: str) -> bool:
 
 
 def _body(order: Order, model: Model) -> dict[str, Any]:
+    fills = bool(model.options.get("fills"))
     body: dict[str, Any] = {
-        "prompt": prompt_for(order, model),
+        "prompt": words_for(order, model) if fills else prompt_for(order, model),
         "seed": order.first_seed,
-        "width": order.size.width_px,
-        "height": order.size.height_px,
         "output_format": "png",
+        **(_filled(order) if fills else _shown(order, model)),
     }
-    for number, reference in enumerate(order.references[: model.references], start=1):
-        name = "input_image" if number == 1 else f"input_image_{number}"
-        body[name] = base64.b64encode(reference.data).decode()
     return {**body, **model.options.get("parameters", {})}
+
+
+def _shown(order: Order, model: Model) -> dict[str, Any]:
+    shown: dict[str, Any] = {"width": order.size.width_px, "height": order.size.height_px}
+    for number, picture in enumerate(order.pictures[: model.references], start=1):
+        name = "input_image" if number == 1 else f"input_image_{number}"
+        shown[name] = _encoded(picture.data)
+    return shown
+
+
+def _filled(order: Order) -> dict[str, Any]:
+    """The source as large as the picture; what is white in the mask is filled.
+
+    Source: https://docs.bfl.ai/flux_tools/flux_1_fill
+    """
+    given: dict[str, Any] = {}
+    if order.source is not None:
+        given["image"] = _encoded(resized(order.source, order.size).data)
+    if order.mask is not None:
+        given["mask"] = _encoded(resized_mask(order.mask, order.size))
+    return given
+
+
+def _encoded(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 def _seed_of(result: dict[str, Any], order: Order) -> int:

@@ -17,6 +17,7 @@ from pydantic import AnyHttpUrl, Field, ValidationError, field_validator, model_
 
 from domain.errors import CapabilityMissing, InvalidRequest, ModelShutDown, ProviderNotConfigured
 from domain.jobs import ImageSpec, Target
+from domain.operations import Operation
 from domain.sizes import Quality, Size
 from providers.models import Fit, Model, Sizes, Table
 
@@ -25,7 +26,7 @@ _SAME_SHAPE = 1.03
 _PROVIDER_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")
 _BUILT_IN = Path(__file__).with_name("catalogue.toml")
 _OURS = ("defaults", "providers")
-_OTHERS = ("budgets", "keys", "retention", "webhooks")
+_OTHERS = ("assets", "budgets", "keys", "placements", "retention", "styles", "webhooks")
 
 
 class CatalogueError(Exception):
@@ -52,7 +53,16 @@ class ProviderEntry(Table):
     options: dict[str, Any] = Field(default_factory=dict)
     """What its adapter needs to know besides; see the adapter."""
     defaults: dict[Quality, str]
+    operations: dict[Operation, str] = Field(default_factory=dict)
+    """Its model for what the default of the quality cannot do."""
     models: dict[str, Model]
+
+    @model_validator(mode="after")
+    def _operations_are_done(self) -> Self:
+        for operation, name in self.operations.items():
+            if name not in self.models or operation not in self.models[name].operations:
+                raise ValueError(f"operations.{operation} names no model that does it")
+        return self
 
     @model_validator(mode="after")
     def _defaults_are_models(self) -> Self:
@@ -71,6 +81,9 @@ class _Defaults(Table):
     standard: str | None = None
     high: str | None = None
     ultra: str | None = None
+    variations: str | None = None
+    edit: str | None = None
+    upscale: str | None = None
 
 
 class _Document(Table):
@@ -116,6 +129,27 @@ class Catalogue:
         chosen: str | None = getattr(self._defaults, quality)
         return chosen or self._defaults.provider
 
+    def default_for(self, operation: Operation) -> str | None:
+        """The provider that is configured for what begins from a picture, where one is."""
+        chosen: str | None = getattr(self._defaults, operation, None)
+        return chosen
+
+    def default_model(self, provider: str, spec: ImageSpec) -> str:
+        """The provider's model for a spec: the quality's default, or one that can do more of it."""
+        entry = self.providers[provider]
+        if spec.task is Operation.GENERATE:
+            return entry.defaults[spec.quality]
+        names = [entry.defaults[spec.quality], *entry.models]
+        if spec.task in entry.operations:
+            names.insert(1, entry.operations[spec.task])
+        alive = [name for name in names if not self.is_shut_down(entry.models[name])]
+
+        def lacks(name: str) -> tuple[bool, int]:
+            model = entry.models[name]
+            return spec.task not in model.operations, len(model.cannot(spec))
+
+        return min(alive or names, key=lacks)
+
     def target(self, provider: str, model: str | None, spec: ImageSpec) -> Target:
         """The model to use for a spec, the default for its quality where none is named.
 
@@ -130,7 +164,7 @@ class Catalogue:
                 f"The provider '{provider}' is not configured here; choose one of: {known}.",
                 [("provider", "not configured")],
             )
-        name = model or entry.defaults[quality]
+        name = model or self.default_model(provider, spec)
         found = entry.models.get(name)
         if found is None:
             known = ", ".join(sorted(entry.models))
@@ -140,8 +174,8 @@ class Catalogue:
             )
         self._refuse_shut_down(name, found)
         asked = Size(spec.width_px, spec.height_px)
-        fit = found.sizes.fit(asked, may_shrink=spec.aspect_ratio is not None)
-        if fit is None or _wants_references(spec, found):
+        fit = found.sizes.fit(asked, may_shrink=_may_shrink(spec))
+        if fit is None or _wants_references(spec, found) or found.cannot(spec):
             raise _incapable(provider, name, found, spec, fit)
         return Target(
             provider=provider,
@@ -151,6 +185,7 @@ class Catalogue:
             width_px=None if fit.size == asked else fit.size.width_px,
             height_px=None if fit.size == asked else fit.size.height_px,
             images_per_call=found.images_per_call if found.images_per_call > 1 else None,
+            only_resamples=found.only_resamples or None,
         )
 
     def model(self, target: Target) -> Model:
@@ -196,6 +231,11 @@ def _is_made_otherwise(target: Target, spec: ImageSpec) -> bool:
     return spec.aspect_ratio is None or not 1 / _SAME_SHAPE < shape < _SAME_SHAPE
 
 
+def _may_shrink(spec: ImageSpec) -> bool:
+    """Whether the size is ours to choose: what begins from a picture has that picture's shape."""
+    return spec.aspect_ratio is not None or spec.task in (Operation.VARIATIONS, Operation.EDIT)
+
+
 def _wants_references(spec: ImageSpec, model: Model) -> bool:
     return spec.reference_image_url is not None and model.references == 0
 
@@ -203,7 +243,7 @@ def _wants_references(spec: ImageSpec, model: Model) -> bool:
 def _incapable(
     provider: str, name: str, model: Model, spec: ImageSpec, fit: Fit | None
 ) -> CapabilityMissing:
-    problems = []
+    problems = model.cannot(spec)
     if fit is None:
         limits = f"makes no {spec.width_px}x{spec.height_px}: {_limits(model.sizes)}"
         problems.append(("aspect_ratio" if spec.aspect_ratio else "width", limits))

@@ -12,7 +12,6 @@ import logging
 import mimetypes
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
@@ -32,11 +31,11 @@ from domain.errors import (
     ProviderUnavailable,
     RequestRejected,
 )
+from domain.operations import Operation
 from providers.base import Call, Order, Picture, Provider, Reference, Report
 from providers.graphs import Graph, GraphError, Scalar, filled, placeholders, read_graph, steps_of
 from providers.http import CONNECT_SECONDS, MAX_PICTURE_BYTES, VendorHttp, pauses
-from providers.models import Model
-from providers.prompting import prompt_for
+from providers.prompting import words_for
 from providers.registry import Connection
 
 _ADDRESS = "http://127.0.0.1:8188"
@@ -54,10 +53,11 @@ logger = logging.getLogger("darkroom.worker")
 
 
 class ComfyUI(Provider):
-    """Options: `workflow` and `reference_workflow` (files), `output_node`, `poll_seconds`.
+    """Options: `output_node`, `poll_seconds`, and graphs in files.
 
-    Every other option, the model's before the provider's, is the value of the placeholder of its
-    name; a table has one for each quality. `model` is the file of the model's weights.
+    `workflow`, and `reference_workflow`, `mask_workflow` and `upscale_workflow` where others do
+    those. Every other option, the model's before the provider's, is the value of the placeholder of
+    its name; a table has one for each quality. `model` is the file of the model's weights.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -112,11 +112,15 @@ class ComfyUI(Provider):
         try:
             template = read_graph(self._template(order))
             wanted = placeholders(template)
-            if order.references and "reference" not in wanted:
-                raise GraphError("the workflow has no {{reference}} to take one")
+            given = dict(zip(_REFERENCES, order.pictures, strict=False))
+            if order.mask is not None:
+                given["mask"] = Reference(order.mask, "image/png")
+            for name in ("reference", "mask"):
+                if name in given and name not in wanted:
+                    raise GraphError(f"the workflow has no {{{{{name}}}}} to take one")
             uploaded = {
-                name: await self._upload(reference)
-                for name, reference in zip(_REFERENCES, order.references, strict=False)
+                name: await self._upload(picture)
+                for name, picture in given.items()
                 if name in wanted
             }
             return filled(template, self._values(order, wanted) | uploaded)
@@ -127,7 +131,11 @@ class ComfyUI(Provider):
         """The operator's file, which may do for references too; else the graph that is shipped."""
         options = self._options | self._models[order.model].options
         own = options.get("workflow")
-        if order.references:
+        if order.spec.task is Operation.UPSCALE:
+            return Path(options.get("upscale_workflow") or own or _GRAPHS / "upscale.json")
+        if order.mask is not None:
+            return Path(options.get("mask_workflow") or own or _GRAPHS / "inpaint.json")
+        if order.pictures:
             return Path(options.get("reference_workflow") or own or _GRAPHS / "image_to_image.json")
         return Path(own or _GRAPHS / "text_to_image.json")
 
@@ -138,15 +146,16 @@ class ComfyUI(Provider):
         options = {"model": order.model, **_STRENGTHS, **self._options, **model.options}
         of_quality = {name: _of_quality(value, order) for name, value in options.items()}
         values = {name: value for name, value in of_quality.items() if isinstance(value, Scalar)}
-        is_draft = any(reference.is_draft for reference in order.references)
+        is_draft = order.source is None and any(it.is_draft for it in order.references)
+        usual = float(values["draft_strength" if is_draft else "reference_strength"])
         return values | {
-            "prompt": _prompt(order, model),
+            "prompt": words_for(order, model),
             "negative_prompt": (order.spec.negative_prompt or "") if model.negative_prompt else "",
             "seed": order.first_seed,
             "width": order.size.width_px,
             "height": order.size.height_px,
             "count": order.count,
-            "strength": values["draft_strength" if is_draft else "reference_strength"],
+            "strength": order.strength(usual),
         }
 
     async def _upload(self, reference: Reference) -> str:
@@ -368,11 +377,6 @@ class _Watch:
 def _prompt_id(key: str) -> str:
     """The same for the same call, so that one whose answer was lost can be looked up."""
     return str(uuid5(NAMESPACE_OID, f"darkroom:{key}"))
-
-
-def _prompt(order: Order, model: Model) -> str:
-    """The strength binds a picture to its reference here: an encoder of words takes no orders."""
-    return prompt_for(replace(order, references=()), model)
 
 
 def _of_quality(value: Any, order: Order) -> Any:

@@ -7,19 +7,25 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
+from domain.operations import Operation
 from providers.base import Call, Order, Picture, Provider
 from providers.drawings import Drawing, Stopped, Weights
-from providers.prompting import prompt_for
+from providers.prompting import words_for
 from providers.registry import Connection
 
 if TYPE_CHECKING:
     from providers.pipelines import Pipelines
 
-_DEFAULTS = {"steps": 30, "draft_strength": 0.35, "reference_strength": 0.7}
+_DEFAULTS = {
+    "steps": 30,
+    "draft_strength": 0.35,
+    "reference_strength": 0.7,
+    "mask_strength": 0.9,
+    "upscale_strength": 0.2,
+}
 
 
 class Diffusers(Provider):
@@ -28,7 +34,8 @@ class Diffusers(Provider):
     Options, the model's before the provider's: `path` (a folder as `save_pretrained` writes it) or
     `repo` (an id on the Hugging Face hub, from where it may then be downloaded) with `revision` and
     `variant`; `steps`, one number or one for each quality; `arguments`, what the pipeline takes
-    besides; `draft_strength` and `reference_strength`. The provider's own: `device` and `dtype`.
+    besides; `draft_strength`, `reference_strength`, `mask_strength` and `upscale_strength`. The
+    provider's own: `device` and `dtype`.
     """
 
     is_paid = False
@@ -80,20 +87,31 @@ class Diffusers(Provider):
         model = self._models[order.model]
         options = {**_DEFAULTS, **self._options, **model.options}
         steps = options["steps"]
-        reference = order.references[0] if order.references else None
-        is_draft = reference is not None and reference.is_draft
+        reference = order.pictures[0] if order.pictures else None
+        usual = options[_strength_of(order)]
         drawing = Drawing(
-            # The strength binds a picture to its draft: an encoder of words takes no orders.
-            prompt=prompt_for(replace(order, references=()), model),
+            prompt=words_for(order, model),
             negative_prompt=order.spec.negative_prompt if model.negative_prompt else None,
             size=order.size,
             seed=seed,
             steps=steps[order.spec.quality] if isinstance(steps, dict) else steps,
             arguments=options.get("arguments", {}),
             reference=reference.data if reference else None,
-            strength=options["draft_strength" if is_draft else "reference_strength"],
+            strength=order.strength(usual),
+            mask=order.mask,
+            enlarges=order.spec.task is Operation.UPSCALE,
         )
         return _weights(options), drawing
+
+
+def _strength_of(order: Order) -> str:
+    """The option that says how far the picture may depart from what it is drawn over."""
+    if order.spec.task is Operation.UPSCALE:
+        return "upscale_strength"
+    if order.mask is not None:
+        return "mask_strength"
+    is_draft = bool(order.pictures) and order.pictures[0].is_draft
+    return "draft_strength" if is_draft else "reference_strength"
 
 
 def _weights(options: dict[str, Any]) -> Weights:

@@ -41,3 +41,7 @@ class Drawing:
     reference: bytes | None = None
     strength: float = 1.0
     """How far the picture may depart from the reference, above 0 to 1."""
+    mask: bytes | None = None
+    """Of the reference: greys, white where it may change."""
+    enlarges: bool = False
+    """Whether the reference is made larger first, instead of cut to size."""

@@ -30,7 +30,7 @@ from domain.jobs import CostBasis
 from providers.base import Call, Order, Picture, Provider, Reference
 from providers.costs import cost_of
 from providers.http import VendorHttp, pauses
-from providers.inputs import input_for, megapixels_begun, references_for
+from providers.inputs import input_for, mask_for, megapixels_begun, references_for
 from providers.models import Model
 from providers.polling import below, json_of, lost_track, poll_failure, share_in
 from providers.registry import Connection
@@ -83,8 +83,8 @@ class Fal(Provider):
     async def generate(self, order: Order, call: Call) -> list[Picture]:
         """One request in the queue; the ticket is where it is asked about."""
         model = self._models[order.model]
-        references = await asyncio.to_thread(references_for, order, model)
-        ticket = call.ticket or await self._submit(order, model, references, call)
+        references, mask = await asyncio.to_thread(_pictures, order, model)
+        ticket = call.ticket or await self._submit(order, model, references, mask, call)
         try:
             result = await self._result(ticket, call)
         finally:
@@ -109,8 +109,8 @@ class Fal(Provider):
         The history may leave out what is still under way: what is not in it is `OutcomeUnknown`.
         """
         model = self._models[order.model]
-        references = await asyncio.to_thread(references_for, order, model)
-        endpoint, asked = _request(order, model, references)
+        references, mask = await asyncio.to_thread(_pictures, order, model)
+        endpoint, asked = _request(order, model, references, mask)
         for item in await self._past(endpoint, sent_at - _CLOCKS_APART):
             given = item.get("json_input")
             if isinstance(given, dict) and asked.items() <= given.items():
@@ -130,9 +130,14 @@ class Fal(Provider):
         await self._http.close()
 
     async def _submit(
-        self, order: Order, model: Model, references: Sequence[Reference], call: Call
+        self,
+        order: Order,
+        model: Model,
+        references: Sequence[Reference],
+        mask: Reference | None,
+        call: Call,
     ) -> str:
-        endpoint, asked = _request(order, model, references)
+        endpoint, asked = _request(order, model, references, mask)
         await call.sending()
         answer = await self._http.pay(
             "POST", f"/{endpoint}", json=asked, headers={"x-fal-no-retry": "1"}
@@ -253,14 +258,20 @@ class Fal(Provider):
         return found
 
 
+def _pictures(order: Order, model: Model) -> tuple[list[Reference], Reference | None]:
+    """The references and the mask."""
+    return references_for(order, model), mask_for(order, model)
+
+
 def _request(
-    order: Order, model: Model, references: Sequence[Reference]
+    order: Order, model: Model, references: Sequence[Reference], mask: Reference | None
 ) -> tuple[str, dict[str, Any]]:
     """The endpoint and its input."""
     endpoint = model.options.get("endpoint", order.model)
     if references:
         endpoint = model.options.get("reference_endpoint", endpoint)
-    return endpoint, input_for(order, model, [_inlined(reference) for reference in references])
+    addresses = [_inlined(reference) for reference in references]
+    return endpoint, input_for(order, model, addresses, _inlined(mask) if mask else None)
 
 
 def _inlined(reference: Reference) -> str:

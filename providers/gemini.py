@@ -176,7 +176,7 @@ async def _limit_connecting(request: httpx.Request) -> None:
 def _contents(order: Order, model: Model) -> list[types.PartUnion]:
     pictures = [
         types.Part.from_bytes(data=reference.data, mime_type=reference.media_type)
-        for reference in order.references
+        for reference in order.pictures
     ]
     return [*pictures, types.Part.from_text(text=prompt_for(order, model))]
 

@@ -104,7 +104,7 @@ class HuggingFace(Provider):
     def _request(self, order: Order) -> RequestParameters:
         """What the pinned vendor is sent; nothing leaves this process here."""
         model = self._models[order.model]
-        is_edit = bool(order.references)
+        is_edit = bool(order.pictures)
         pin = model.options.get("edit", model.options) if is_edit else model.options
         helper = self._helper(order.model, pin, "image-to-image" if is_edit else "text-to-image")
         return helper.prepare_request(
@@ -285,7 +285,7 @@ def _wishes(order: Order, model: Model) -> dict[str, Any]:
 
 
 def _reference(order: Order) -> MimeBytes:
-    first = order.references[0]
+    first = order.pictures[0]
     return MimeBytes(first.data, first.media_type)
 
 

@@ -3,7 +3,7 @@
 For vendors that host models of many makers. A model's `options` say: `fields`, the model's own
 name of each thing it takes; `input`, what it is sent besides; `strength`, how far it may depart
 from a `draft` or another `reference`; `size_follows_reference` where it makes pictures as large as
-the one it is given.
+the one it is given; `fills` where it reads words as what a mask is to be filled with.
 """
 
 from __future__ import annotations
@@ -13,18 +13,20 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from PIL import Image, ImageOps
+from PIL import Image
 
-from domain.sizes import Size
 from providers.base import Order, Reference
+from providers.masks import resized, resized_mask
 from providers.models import Model
-from providers.prompting import prompt_for, takes_style
+from providers.prompting import prompt_for, takes_style, words_for
 
 _MEGAPIXEL = 1024 * 1024
 _SIZES = ("size", "width", "height", "aspect_ratio", "tier")
 
 
-def input_for(order: Order, model: Model, addresses: Sequence[str]) -> dict[str, Any]:
+def input_for(
+    order: Order, model: Model, addresses: Sequence[str], mask: str | None = None
+) -> dict[str, Any]:
     """The input as JSON; `addresses` are of the references, as `references_for` gave them."""
     fields: dict[str, str] = model.options["fields"]
     values = _values(order, model)
@@ -33,6 +35,7 @@ def input_for(order: Order, model: Model, addresses: Sequence[str]) -> dict[str,
             "reference": addresses[0],
             "references": list(addresses),
             "strength": _strength(order, model),
+            "mask": mask,
         }
         if model.options.get("size_follows_reference"):
             values |= dict.fromkeys(_SIZES)
@@ -52,11 +55,20 @@ def reference_field(model: Model) -> str:
 
 
 def references_for(order: Order, model: Model) -> list[Reference]:
-    """The references that the model has room for, as large as it needs them."""
-    references = list(order.references[: model.references])
+    """The pictures that the model has room for, as large as it needs them: the source first."""
+    references = list(order.pictures[: model.references])
     if model.options.get("size_follows_reference"):
-        return [_resized(reference, order.size) for reference in references]
+        return [resized(reference, order.size) for reference in references]
     return references
+
+
+def mask_for(order: Order, model: Model) -> Reference | None:
+    """The mask, as large as `references_for` gives its source."""
+    if order.mask is None:
+        return None
+    follows = model.options.get("size_follows_reference")
+    mask = resized_mask(order.mask, order.size) if follows else order.mask
+    return Reference(mask, "image/png")
 
 
 def megapixels_begun(references: Sequence[Reference]) -> int:
@@ -69,7 +81,9 @@ def _values(order: Order, model: Model) -> dict[str, Any]:
     spec, fit = order.spec, model.fitted(order.size)
     width, height = fit.size
     return {
-        "prompt": prompt_for(order, model),
+        "prompt": words_for(order, model)
+        if _reads_a_description(order, model)
+        else prompt_for(order, model),
         "negative_prompt": spec.negative_prompt if model.negative_prompt else None,
         "style": spec.style if takes_style(spec, model) else None,
         "quality": model.quality.get(spec.quality),
@@ -83,18 +97,16 @@ def _values(order: Order, model: Model) -> dict[str, Any]:
     }
 
 
+def _reads_a_description(order: Order, model: Model) -> bool:
+    """Whether a strength or a mask binds it to the source, and words are no orders to it."""
+    by_strength = "strength" in model.options["fields"]
+    return order.source is not None and bool(model.options.get("fills") or by_strength)
+
+
 def _strength(order: Order, model: Model) -> float | None:
-    kind = "draft" if order.references[0].is_draft else "reference"
-    strength: float | None = model.options.get("strength", {}).get(kind)
-    return strength
-
-
-def _resized(reference: Reference, size: Size) -> Reference:
-    """The picture at exactly that size, its overhang cut off."""
-    encoded = io.BytesIO()
-    with Image.open(io.BytesIO(reference.data)) as image:
-        ImageOps.fit(image.convert("RGB"), size, Image.Resampling.LANCZOS).save(encoded, "PNG")
-    return Reference(encoded.getvalue(), "image/png", reference.is_draft)
+    kind = "draft" if order.pictures[0].is_draft else "reference"
+    usual: float | None = model.options.get("strength", {}).get(kind)
+    return usual if usual is None else order.strength(usual)
 
 
 def _area(reference: Reference) -> int:

@@ -9,11 +9,11 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
 
-from domain.sizes import AspectRatio, Quality, Size
+from domain.jobs import ImageSpec
+from domain.operations import Operation
+from domain.sizes import NEAR_RATIO, AspectRatio, Quality, Size, nearest_ratio
 
 _MEGAPIXEL = 1024 * 1024
-_NEAR_RATIO = 1.1
-"""A model that takes only some ratios is given the nearest, where it is this near."""
 
 
 class Table(BaseModel):
@@ -120,15 +120,13 @@ class Sizes(Table):
     def _fit_ratio(
         self, asked: Size, ratios: list[AspectRatio], tiers: dict[str, float]
     ) -> Fit | None:
-        shape = asked.width_px / asked.height_px
-        ratio = min(ratios, key=lambda ratio: abs(math.log(shape / ratio.width_to_height)))
-        off = max(shape / ratio.width_to_height, ratio.width_to_height / shape)
+        ratio = nearest_ratio(asked, ratios)
         area = asked.width_px * asked.height_px / _MEGAPIXEL
         by_area = sorted(tiers.items(), key=lambda tier: tier[1])
         # A preset of ours, such as 1536x1024, may be a little over a tier's own area.
-        enough = [tier for tier in by_area if tier[1] * _NEAR_RATIO * _NEAR_RATIO >= area]
+        enough = [tier for tier in by_area if tier[1] * NEAR_RATIO * NEAR_RATIO >= area]
         tier, megapixels = (enough or by_area[-1:])[0]
-        if off > _NEAR_RATIO or max(asked) > self.max_side_px:
+        if ratio is None or max(asked) > self.max_side_px:
             return None
         height = math.sqrt(megapixels * _MEGAPIXEL / ratio.width_to_height)
         sides = (height * ratio.width_to_height, height)
@@ -143,8 +141,20 @@ class Model(Table):
     """Takes a seed and honours it."""
     seed_at_any_size: bool = False
     """The same seed gives the same picture at another size too."""
+    operations: list[Operation] = Field(default=[Operation.GENERATE], min_length=1)
+    """What it does; all but `generate` begin from a picture."""
+    mask: bool = False
+    """Its edits take a mask."""
+    needs_mask: bool = False
+    """It edits nothing without one."""
+    strength: list[Operation] = Field(default_factory=list)
+    """What it does where it takes how far a picture may depart from its source."""
+    scales: list[int] | None = None
+    """The only multiples of its source's sides that an upscale makes."""
+    only_resamples: bool = False
+    """Its upscales invent nothing."""
     references: int = Field(default=0, ge=0)
-    """How many reference pictures it takes."""
+    """How many reference pictures it takes, the source of an edit or variation among them."""
     negative_prompt: bool = False
     """Takes one as a parameter; else it is folded into the prompt."""
     styles: list[str] | None = None
@@ -162,6 +172,32 @@ class Model(Table):
     successor: str | None = None
     source: str | None = None
     """Where capabilities and dates were read."""
+
+    def cannot(self, spec: ImageSpec) -> list[tuple[str, str]]:
+        """What it cannot do of what a spec asks to be done: field and problem of each."""
+        problems = []
+        if spec.task not in self.operations:
+            does = ", ".join(self.operations)
+            problems.append(("model", f"does no {spec.task}: it does {does}"))
+        if spec.mask_key is not None and not self.mask:
+            problems.append(("mask_image_url", "takes no mask"))
+        if spec.mask_key is None and self.needs_mask:
+            problems.append(("mask_image_url", "needs a mask"))
+        if spec.strength is not None and spec.task not in self.strength:
+            problems.append(("strength", f"takes no strength for {spec.task}; leave it out"))
+        if spec.task is Operation.UPSCALE and not self._scales(spec):
+            scales = " or ".join(map(str, self.scales or ()))
+            problems.append(("scale", f"makes a picture {scales} times as large, nothing else"))
+        return problems
+
+    def _scales(self, spec: ImageSpec) -> bool:
+        if self.scales is None or spec.source is None:
+            return True
+        return any(
+            (spec.width_px, spec.height_px)
+            == (spec.source.width_px * scale, spec.source.height_px * scale)
+            for scale in self.scales
+        )
 
     def fitted(self, size: Size) -> Fit:
         """How the model is asked for a size that the catalogue has fitted to it."""

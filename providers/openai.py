@@ -5,6 +5,7 @@ Source: https://developers.openai.com/api/docs/guides/image-generation (generati
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from typing import Any
 
@@ -15,6 +16,7 @@ from domain.errors import Billed, ContentRejected, JobFailure, ProviderModelShut
 from providers.base import Call, Order, Picture, Provider
 from providers.costs import cost_of
 from providers.http import ANSWER_SECONDS, CONNECT_SECONDS, VendorHttp
+from providers.masks import as_png, holed
 from providers.models import Fit, Model
 from providers.prompting import prompt_for, takes_style
 from providers.registry import Connection
@@ -60,7 +62,10 @@ class OpenAI(Provider):
         await self._http.close()
 
     async def _submit(self, order: Order, model: Model, call: Call) -> _Answer:
-        fields, files = _fields(order, model), _files(order)
+        fields, files = _fields(order, model), await asyncio.to_thread(_files, order)
+        if order.mask is not None:
+            hole = await asyncio.to_thread(holed, order.mask)
+            fields["mask"] = ("mask.png", hole, "image/png")
         await call.sending()
         answer = self._parsed(await self._send(fields, files))
         if len(answer.data) != order.count:
@@ -164,14 +169,20 @@ def _seed(order: Order, model: Model) -> int | None:
 
 
 def _files(order: Order) -> list[Any]:
-    """The references as the SDK takes files: name, content, media type."""
+    """The pictures as the SDK takes files: name, content, media type.
+
+    A mask is of the first one, and wants it in its own format.
+    """
+    pictures = list(order.pictures)
+    if order.mask is not None:
+        pictures[:1] = [as_png(pictures[0])]
     return [
         (
             f"reference-{place}.{reference.media_type.rpartition('/')[2]}",
             reference.data,
             reference.media_type,
         )
-        for place, reference in enumerate(order.references)
+        for place, reference in enumerate(pictures)
     ]
 
 

@@ -17,7 +17,11 @@ from typing import Any
 import diffusers
 import torch
 import transformers
-from diffusers import AutoPipelineForImage2Image, AutoPipelineForText2Image
+from diffusers import (
+    AutoPipelineForImage2Image,
+    AutoPipelineForInpainting,
+    AutoPipelineForText2Image,
+)
 from huggingface_hub.errors import (
     GatedRepoError,
     LocalEntryNotFoundError,
@@ -36,6 +40,7 @@ from domain.errors import (
 )
 from domain.sizes import Size
 from providers.drawings import Drawing, OnStep, Stopped, Weights
+from providers.upscaling import enlarged
 
 Pipeline = Any
 
@@ -54,34 +59,40 @@ class Pipelines:
         for library in (diffusers, transformers):
             library.utils.logging.disable_progress_bar()
         self._loaded: dict[Weights, Pipeline] = {}
-        self._from_image: dict[Weights, Pipeline] = {}
+        self._derived: dict[tuple[Weights, Any], Pipeline] = {}
 
     def draw(self, weights: Weights, drawing: Drawing, on_step: OnStep) -> bytes:
         """A PNG; the weights are loaded where they are not yet."""
         with self._translated("draw"):
-            pipeline = self._pipeline(weights, is_from_image=drawing.reference is not None)
-            made = pipeline(**self._arguments(pipeline, drawing, on_step))
+            pipeline = self._pipeline(weights, _maker(drawing))
+            arguments = self._arguments(pipeline, drawing, on_step)
+            made = pipeline(**arguments)
             if any(getattr(made, "nsfw_content_detected", None) or ()):
                 raise ContentRejected(
                     f"{self._name} found the picture unsafe and blackened it.",
                     provider=self._name,
                     flagged="output",
                 )
+            picture = made.images[0]
+            if "mask_image" in arguments:
+                # What is encoded and decoded changes everywhere a little.
+                mask = arguments["mask_image"].resize(picture.size)
+                kept = arguments["image"].resize(picture.size)
+                picture = Image.composite(picture, kept, mask)
             encoded = io.BytesIO()
-            made.images[0].save(encoded, "PNG", compress_level=_PNG_EFFORT)
+            picture.save(encoded, "PNG", compress_level=_PNG_EFFORT)
             return encoded.getvalue()
 
-    def _pipeline(self, weights: Weights, *, is_from_image: bool) -> Pipeline:
-        """One for words, and one for pictures that shares its parts."""
+    def _pipeline(self, weights: Weights, maker: Any) -> Pipeline:
+        """One for words, and one for pictures and one for masks that share its parts."""
         if weights not in self._loaded:
             with self._translated("load its model"):
                 self._loaded[weights] = self._load(weights)
-        if not is_from_image:
+        if maker is None:
             return self._loaded[weights]
-        if weights not in self._from_image:
-            pipeline = AutoPipelineForImage2Image.from_pipe(self._loaded[weights])
-            self._from_image[weights] = _quiet(pipeline)
-        return self._from_image[weights]
+        if (weights, maker) not in self._derived:
+            self._derived[weights, maker] = _quiet(maker.from_pipe(self._loaded[weights]))
+        return self._derived[weights, maker]
 
     def _load(self, weights: Weights) -> Pipeline:
         dtype = getattr(torch, self._dtype, None)
@@ -131,7 +142,9 @@ class Pipelines:
         if drawing.negative_prompt is not None:
             wanted["negative_prompt"] = drawing.negative_prompt
         if drawing.reference is not None:
-            wanted["image"] = _picture(drawing.reference, drawing.size)
+            wanted["image"] = _picture(drawing.reference, drawing)
+            if drawing.mask is not None:
+                wanted["mask_image"] = _mask(drawing.mask, drawing.size)
             wanted["strength"] = drawing.strength
             # A pipeline runs only that share of its steps; none is an error.
             least = math.ceil(1 / drawing.strength)
@@ -191,7 +204,22 @@ def _quiet(pipeline: Pipeline) -> Pipeline:
     return pipeline
 
 
-def _picture(data: bytes, size: Size) -> Image.Image:
-    """A reference at the size of the picture, its overhang cut off evenly."""
+def _maker(drawing: Drawing) -> Any:
+    """What makes a pipeline for such a drawing of one for words; None for that one itself."""
+    if drawing.reference is None:
+        return None
+    return AutoPipelineForImage2Image if drawing.mask is None else AutoPipelineForInpainting
+
+
+def _picture(data: bytes, drawing: Drawing) -> Image.Image:
+    """A reference at the size of the picture: made larger, or its overhang cut off evenly."""
     with Image.open(io.BytesIO(data)) as opened:
-        return ImageOps.fit(opened.convert("RGB"), size, Image.Resampling.LANCZOS)
+        image = opened.convert("RGB")
+    if drawing.enlarges:
+        return enlarged(image, drawing.size)
+    return ImageOps.fit(image, drawing.size, Image.Resampling.LANCZOS)
+
+
+def _mask(data: bytes, size: Size) -> Image.Image:
+    with Image.open(io.BytesIO(data)) as opened:
+        return ImageOps.fit(opened.convert("L"), size, Image.Resampling.BILINEAR)

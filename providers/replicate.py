@@ -31,7 +31,7 @@ from domain.errors import (
 from providers.base import Call, Order, Picture, Provider, Reference
 from providers.costs import cost_of
 from providers.http import VendorHttp, pauses
-from providers.inputs import input_for, reference_field, references_for
+from providers.inputs import input_for, mask_for, reference_field, references_for
 from providers.models import Model
 from providers.polling import below, json_of, lost_track, poll_failure, share_in
 from providers.registry import Connection
@@ -136,7 +136,8 @@ class Replicate(Provider):
         which = self._which(order.model, model)
         references = await asyncio.to_thread(references_for, order, model)
         addresses = [await self._upload(reference) for reference in references]
-        asked = input_for(order, model, addresses)
+        mask = await asyncio.to_thread(mask_for, order, model)
+        asked = input_for(order, model, addresses, await self._upload(mask) if mask else None)
         await call.sending()
         ticket = await self._create(which, asked)
         await call.submitted(ticket)

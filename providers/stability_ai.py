@@ -1,10 +1,12 @@
 """Stability AI's Stable Image services, v2beta: one synchronous multipart request a picture.
 
-Source: https://platform.stability.ai/docs/api-reference (Generate: Ultra, Core, SD 3.5).
+Source: https://platform.stability.ai/docs/api-reference (Generate: Ultra, Core,
+SD 3.5; Edit: Inpaint; Upscale: Fast).
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -12,8 +14,9 @@ import httpx
 from domain.errors import Billed, ContentRejected, JobFailure
 from providers.base import Call, Order, Picture, Provider
 from providers.http import VendorHttp
+from providers.masks import resized, resized_mask
 from providers.models import Fit, Model
-from providers.prompting import prompt_for, takes_style
+from providers.prompting import prompt_for, takes_style, words_for
 from providers.registry import Connection
 
 _ADDRESS = "https://api.stability.ai"
@@ -25,7 +28,7 @@ _REFERENCE_STRENGTH = 0.7
 
 
 class Stability(Provider):
-    """Model options: `service` (the path), `model` (a field), `mode` where it takes one."""
+    """Model options: `group` and `service` (the path), `model` (a field)."""
 
     def __init__(self, connection: Connection) -> None:
         super().__init__(connection.name)
@@ -42,13 +45,15 @@ class Stability(Provider):
         """One request, one picture; it cannot be taken up again or cancelled."""
         model = self._models[order.model]
         fit = model.fitted(order.size)
+        group = model.options.get("group", "generate")
         service = model.options.get("service", order.model)
+        files = await asyncio.to_thread(_files, order, group)
         await call.sending()
         answer = await self._http.pay(
             "POST",
-            f"/v2beta/stable-image/generate/{service}",
-            data=_fields(order, model, fit),
-            files=_files(order),
+            f"/v2beta/stable-image/{group}/{service}",
+            data=_fields(order, model, fit, group),
+            files=files,
         )
         self._check(answer)
         return [
@@ -86,10 +91,12 @@ class Stability(Provider):
         return self._http.failure(answer.status_code, said, answer.headers)
 
 
-def _fields(order: Order, model: Model, fit: Fit) -> dict[str, str]:
+def _fields(order: Order, model: Model, fit: Fit, group: str) -> dict[str, str]:
+    if group == "upscale":
+        return {"output_format": "png"}
     seed = min(max(order.first_seed, _SEEDS.start), _SEEDS.stop - 1)
     fields = {
-        "prompt": prompt_for(order, model),
+        "prompt": words_for(order, model) if order.source else prompt_for(order, model),
         "output_format": "png",
         "seed": str(seed),
     }
@@ -99,21 +106,29 @@ def _fields(order: Order, model: Model, fit: Fit) -> dict[str, str]:
         fields["style_preset"] = order.spec.style
     if "model" in model.options:
         fields["model"] = model.options["model"]
-    if order.references:
-        is_draft = order.references[0].is_draft
-        fields["strength"] = str(_DRAFT_STRENGTH if is_draft else _REFERENCE_STRENGTH)
+    if group == "edit":
+        return fields
+    if order.pictures:
+        is_draft = order.pictures[0].is_draft
+        usual = _DRAFT_STRENGTH if is_draft else _REFERENCE_STRENGTH
+        fields["strength"] = str(order.strength(usual))
         fields.update({"mode": "image-to-image"} if "model" in model.options else {})
     elif fit.ratio is not None:
         fields["aspect_ratio"] = fit.ratio
     return fields
 
 
-def _files(order: Order) -> dict[str, Any]:
-    """Multipart also without a picture: the vendor takes nothing else."""
-    if not order.references:
+def _files(order: Order, group: str) -> dict[str, Any]:
+    """Multipart also without a picture: the vendor takes nothing else. White in a mask changes."""
+    if not order.pictures:
         return {"none": ("", b"")}
-    reference = order.references[0]
-    return {"image": ("reference", reference.data, reference.media_type)}
+    picture = order.pictures[0]
+    if group == "edit":
+        picture = resized(picture, order.size)
+    files = {"image": ("reference", picture.data, picture.media_type)}
+    if order.mask is not None:
+        files["mask"] = ("mask", resized_mask(order.mask, order.size), "image/png")
+    return files
 
 
 def _seed_of(answer: httpx.Response) -> int | None:

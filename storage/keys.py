@@ -16,6 +16,13 @@ _LAST_MICROSECOND = 10**16 - 1
 _DIGITS = len(str(_LAST_MICROSECOND))
 
 
+def asset_key(path: str) -> str | None:
+    """The key of what is served under a path; None for a path that could lead out of the assets."""
+    if any(part in ("", ".", "..") for part in path.split("/")):
+        return None
+    return f"{ASSETS}{path}"
+
+
 def asset_prefix(job_id: str, token: str) -> str:
     """Where all of a job's files lie; the token makes their keys unguessable."""
     return f"{ASSETS}{job_id}/{token}"
@@ -39,6 +46,11 @@ def job_notes(job_id: str) -> str:
 def note_key(job_id: str, index: int) -> str:
     """Where it is noted what the original of image `index` cost."""
     return f"{job_notes(job_id)}{index}.json"
+
+
+def source_key(tenant: str, data: bytes) -> str:
+    """Where a picture lies that a caller's address gave, or a mask; the same bytes lie once."""
+    return f"{_RECORDS}sources/{_digest(tenant)}/{hashlib.sha256(data).hexdigest()}"
 
 
 def job_record_key(job_id: str) -> str:

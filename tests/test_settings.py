@@ -182,6 +182,34 @@ class TestTemporalClientConfig:
         assert (config["target_host"], config["namespace"]) == ("engine.example:7233", "pictures")
 
 
+class TestSigning:
+    def test_nothing_is_signed_unless_it_is_set_up(self) -> None:
+        assert load_settings().signing is None
+
+    def test_a_certificate_and_its_key_are_a_plan(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("DARKROOM_C2PA_CERTIFICATE", "chain.pem")
+        monkeypatch.setenv("DARKROOM_C2PA_PRIVATE_KEY", "key.pem")
+        plan = load_settings().signing
+        assert plan
+        assert (plan.certificate, plan.private_key) == (Path("chain.pem"), Path("key.pem"))
+        assert (plan.algorithm, plan.timestamp_url, plan.tells_comment) == (None, None, False)
+
+    @pytest.mark.parametrize("alone", ["CERTIFICATE", "PRIVATE_KEY"])
+    def test_one_without_the_other_is_refused(
+        self, monkeypatch: pytest.MonkeyPatch, alone: str
+    ) -> None:
+        monkeypatch.setenv(f"DARKROOM_C2PA_{alone}", "file.pem")
+        with pytest.raises(SettingsError, match="go together"):
+            load_settings()
+
+    def test_an_algorithm_that_c2pa_lacks_is_refused_with_those_it_has(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("DARKROOM_C2PA_ALGORITHM", "rs256")
+        with pytest.raises(SettingsError, match=r"DARKROOM_C2PA_ALGORITHM: .*es256.*ed25519"):
+            load_settings()
+
+
 class TestKeeping:
     def test_what_an_editor_rejected_and_what_nobody_saw_goes_by_default(self) -> None:
         assert Settings().keeping == Keeping(rejected=90, failed=30)

@@ -1,4 +1,4 @@
-"""Holds an `Idempotency-Key` for a request that starts neither a job nor a batch."""
+"""Holds an `Idempotency-Key` for a request that starts no job of its own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from temporalio import workflow
 
 @workflow.defn
 class ClaimWorkflow:
-    """The workflow id is derived from tenant and key; the memo says whose the key is.
+    """Has the id of the job that the key could start; the memo says which request has the key.
 
     It has nothing to do and ends at once. While the engine remembers it, which is for a day at
     least, nothing else can be started by its id.

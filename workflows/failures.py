@@ -7,8 +7,10 @@ from typing import Any
 from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.exceptions import TimeoutError as TemporalTimeoutError
 
-from domain.errors import DeadlineExceeded, InternalFailure, JobFailure
+from domain.errors import DarkroomError, DeadlineExceeded, InternalFailure, JobFailure, codes
 from domain.jobs import JobError, Progress
+
+_CODES = codes(DarkroomError)
 
 
 def problem_of(failure: BaseException) -> JobError:
@@ -19,7 +21,8 @@ def problem_of(failure: BaseException) -> JobError:
     if isinstance(cause, ApplicationError):
         if cause.details and isinstance(cause.details[0], dict):
             return JobError.model_validate(cause.details[0])
-        return JobError(code=cause.type or InternalFailure.code, message=cause.message)
+        if cause.type in _CODES:
+            return JobError(code=cause.type, message=cause.message)
     if isinstance(cause, TemporalTimeoutError):
         return JobError.of(DeadlineExceeded("The job ran out of time."))
     return JobError.of(InternalFailure("The job failed unexpectedly."))

@@ -32,6 +32,7 @@ with workflow.unsafe.imports_passed_through():
     from domain.reviews import (
         Approval,
         Decision,
+        Endorsement,
         FinalChoices,
         Rejection,
         ReviewState,
@@ -178,9 +179,13 @@ class ImageJobWorkflow:
 
     async def _start_final(self, approval: Approval) -> dict[str, str] | None:
         job_id = final_id(workflow.info().workflow_id)
+        endorsed = {"endorsement": Endorsement.of(approval, workflow.now())}
         planned = workflow.execute_activity_method(
             PlanActivities.plan_final,
-            args=[self._draft(), approval.final or FinalChoices()],
+            args=[
+                self._draft(approval.image_index).model_copy(update=endorsed),
+                approval.final or FinalChoices(),
+            ],
             **policies.PLAN,
         )
         return {"final_job_id": job_id} if await self._start_successor(planned, job_id) else None
@@ -214,7 +219,7 @@ class ImageJobWorkflow:
             workflow.logger.info("the successor runs already [job=%s]", job_id)
         return True
 
-    def _draft(self) -> SuccessorOrder:
+    def _draft(self, image_index: int | None = None) -> SuccessorOrder:
         result = self._state.result
         if result is None:
             raise AssertionError("only a completed draft has successors")
@@ -225,7 +230,8 @@ class ImageJobWorkflow:
             request=self._request,
             provider=result.provider,
             model=result.model,
-            drawn_seed=result.images[0].seed,
+            drawn_seed=result.drawn_seed(image_index or 0),
+            image_index=image_index,
         )
 
     async def _archive(self) -> None:

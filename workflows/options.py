@@ -62,7 +62,7 @@ def job_options(request: JobRequest) -> StartOptions:
                 *tags,
             ]
         ),
-        static_summary=f"{spec.quality}: {_shortened(spec.prompt)}",
+        static_summary=f"{request.operation or spec.quality}: {_shortened(spec.prompt)}",
         priority=Priority(priority_key=_urgency(request), fairness_key=request.tenant),
     )
 

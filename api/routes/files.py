@@ -13,8 +13,8 @@ from api.polling import matches
 from api.problems import answer, declare
 from api.services import Served
 from domain.errors import FileGone, FileNotFound, RangeNotSatisfiable, StorageUnavailable
-from imaging.develop import CONTENT_TYPES
-from storage.keys import ASSETS
+from imaging.encode import CONTENT_TYPES
+from storage.keys import asset_key
 from storage.objects import InvalidRange, ObjectMissing
 
 router = APIRouter(prefix="/files", tags=["files"])
@@ -24,6 +24,7 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 _FOR_A_DAY = "public, max-age=86400"
 _ANYWHERE = {"X-Content-Type-Options": "nosniff", "Access-Control-Allow-Origin": "*"}
 _SHOWN = frozenset(CONTENT_TYPES.values())
+_CONTENT = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in sorted(_SHOWN)}
 
 
 @router.head("/{key:path}", include_in_schema=False)
@@ -31,8 +32,8 @@ _SHOWN = frozenset(CONTENT_TYPES.values())
     "/{key:path}",
     response_class=Response,
     responses={
-        200: {"content": {kind: {} for kind in sorted(_SHOWN)}, "description": "The image"},
-        206: {"description": "A part of it"},
+        200: {"content": _CONTENT, "description": "The image"},
+        206: {"content": _CONTENT, "description": "A part of it"},
         304: {"description": "As the caller has it"},
         **declare(FileNotFound, FileGone, RangeNotSatisfiable, StorageUnavailable),
     },
@@ -45,11 +46,12 @@ async def file(
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """One stored file; its key is unguessable and its bytes never change."""
-    if any(part in ("", ".", "..") for part in key.split("/")):
+    stored = asset_key(key)
+    if stored is None:
         raise FileNotFound("There is no such file.")
     asked = range_ if range_ is not None and _is_one_range(range_) else None
     try:
-        found = await to.store.open(f"{ASSETS}{key}", asked)
+        found = await to.store.open(stored, asked)
     except ObjectMissing:
         missing = answer(await to.keeping.why_missing(key))
         missing.headers.update(_ANYWHERE)
@@ -58,7 +60,7 @@ async def file(
         return missing
     except InvalidRange:
         refused = answer(RangeNotSatisfiable("The range lies outside the file."))
-        refused.headers["Content-Range"] = f"bytes */{await to.store.size(f'{ASSETS}{key}')}"
+        refused.headers["Content-Range"] = f"bytes */{await to.store.size(stored)}"
         return refused
     headers = {
         "ETag": found.etag,

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from api.schemas import Health
+from api.schemas import Alive, Health
 from api.services import Served
 
 router = APIRouter(prefix="/health", tags=["health"])
 
 
 @router.get("/live")
-async def live() -> dict[str, str]:
+async def live() -> Alive:
     """The process answers."""
-    return {"status": "alive"}
+    return Alive(status="alive")
 
 
 @router.get("/ready", responses={503: {"model": Health, "description": "A part is down"}})

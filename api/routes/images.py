@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from api.answers import accepted_message, result_answer, stand_in_message
+from api.answers import accepted_answer, result_answer, stand_in_message
 from api.auth import Generating
 from api.once import REPEATS, OnlyOnce
 from api.problems import declare
@@ -63,15 +63,7 @@ async def generate_async(
     blog_job_id: BlogId = None,
 ) -> ImageGenerationJobResponse:
     """Start a job and answer at once; poll it at `/jobs/{job_id}`."""
-    job_id, card, seconds = await to.submissions.submit(body, blog_id, blog_job_id, caller, once)
-    return ImageGenerationJobResponse(
-        job_id=job_id,
-        status=JobStatus.QUEUED,
-        message=accepted_message(card),
-        estimated_completion_time=seconds,
-        is_draft=card.is_draft,
-        warnings=card.warnings,
-    )
+    return accepted_answer(*await to.submissions.submit(body, blog_id, blog_job_id, caller, once))
 
 
 @router.post(

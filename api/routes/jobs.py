@@ -10,7 +10,7 @@ from fastapi import APIRouter, Body, Query, Request, Response
 from api.answers import accepted_message, job_answer
 from api.auth import Generating, Reading, Reviewing
 from api.once import REPEATS, OnlyOnce
-from api.pages import JobQuery, JobsAnswer
+from api.pages import JobQuery, JobsAnswer, RoundsAnswer
 from api.polling import POLLED, IfNoneMatch, Wait, polled, version_in
 from api.problems import declare
 from api.routes.images import REFUSALS
@@ -73,6 +73,16 @@ async def job_status(
         look, version_in(if_none_match), wait, request.is_disconnected
     )
     return polled(to.bodies.job(snapshot, at), if_none_match)
+
+
+@router.get(
+    "/{job_id}/rounds",
+    response_model=RoundsAnswer,
+    responses=declare(JobNotFound, EngineAway, StorageUnavailable),
+)
+async def job_rounds(job_id: str, caller: Reading, to: Served, at: At) -> RoundsAnswer:
+    """Every round and final of the image that a job is part of, from any of its jobs."""
+    return await to.rounds.of(job_id, caller, at)
 
 
 @router.post(

@@ -15,7 +15,12 @@ router = APIRouter(tags=["health"])
 @router.get(
     "/metrics",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {}}, "description": "Prometheus's text format"}},
+    responses={
+        200: {
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+            "description": "Prometheus's text format",
+        }
+    },
 )
 async def metrics(request: Request, caller: Administering) -> Response:
     """The metrics of this API process, and how long the engine's queues are."""

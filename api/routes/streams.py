@@ -6,12 +6,13 @@ from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Response
+from pydantic import BaseModel
 
 from api.auth import Generating, Reading
 from api.once import REPEATS, OnlyOnce
-from api.problems import declare
+from api.problems import Responses, declare, schema_of
 from api.routes.images import REFUSALS, BlogId
-from api.schemas import ImageRequest
+from api.schemas import BatchStatusAnswer, ImageJobStatusResponse, ImageRequest, StageUpdate
 from api.services import At, Served
 from api.watching import Until
 from domain.errors import (
@@ -44,22 +45,40 @@ _STAGE = (
 )
 
 
-def _stream(description: str, example: str) -> dict[int | str, dict[str, Any]]:
-    content = {"text/event-stream": {"schema": {"type": "string"}, "example": example}}
+def _stream(description: str, example: str, data: type[BaseModel], **fields: Any) -> Responses:
+    told = {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "contentSchema": schema_of(data),
+    }
+    event = {
+        "type": "object",
+        "required": ["data", *fields],
+        "properties": {"data": told, **fields},
+    }
+    content = {"text/event-stream": {"itemSchema": event, "example": example}}
     return {200: {"description": description, "content": content}}
 
 
-_EVENTS: dict[int | str, dict[str, Any]] = {
-    **_stream("Events named `status`, `completed`, `failed` and `review`", _EVENT),
-    204: {"description": "There is nothing to add to what was seen; do not reconnect"},
-}
+def _events(data: type[BaseModel]) -> Responses:
+    names = ["status", "completed", "failed", "review"]
+    return {
+        **_stream(
+            "Events by these names, each with the whole answer",
+            _EVENT,
+            data,
+            id={"type": "string"},
+            event={"type": "string", "enum": names},
+        ),
+        204: {"description": "There is nothing to add to what was seen; do not reconnect"},
+    }
 
 
 @router.get(
     "/jobs/{job_id}/events",
     response_class=Response,
     responses={
-        **_EVENTS,
+        **_events(ImageJobStatusResponse),
         **declare(JobNotFound, InvalidRequest, EngineAway, StorageUnavailable),
     },
 )
@@ -84,7 +103,7 @@ async def job_events(
     "/batches/{batch_id}/events",
     response_class=Response,
     responses={
-        **_EVENTS,
+        **_events(BatchStatusAnswer),
         **declare(BatchNotFound, InvalidRequest, EngineAway, StorageUnavailable),
     },
 )
@@ -109,7 +128,7 @@ async def batch_events(
     "/generate/stream",
     response_class=Response,
     responses={
-        **_stream("Updates; the last one's `stage` is `completed` or `error`", _STAGE),
+        **_stream("Updates; the last one's `stage` is `completed` or `error`", _STAGE, StageUpdate),
         **declare(*REFUSALS, *REPEATS, BudgetExhausted, QueueUnavailable),
     },
 )

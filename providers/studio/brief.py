@@ -1,6 +1,6 @@
 """Everything a picture needs to know before the first stroke: theme, look, light, palette, dice."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -49,11 +49,24 @@ class Brief:
         return mix(self.light.far, self.light.near, depth)
 
 
-def prepare(prompt: str, style: str | None, negative_prompt: str | None, seed: int) -> Brief:
-    """Return the brief for a prompt; style and negative prompt do not move the composition."""
+def prepare(
+    prompt: str,
+    style: str | None,
+    negative_prompt: str | None,
+    seed: int,
+    palette_names: tuple[str, ...] = (),
+    composed_as: str | None = None,
+) -> Brief:
+    """Return the brief for a prompt; only prompt and seed move the composition.
+
+    The dice are rolled by the words of composed_as where there are any.
+    """
     theme = lexicon.read(prompt, negative_prompt)
+    colours = lexicon.colours(palette_names)
+    if colours:
+        theme = replace(theme, colours=colours)
     banned, unwanted = lexicon.banned(negative_prompt)
-    dice = Dice(prompt, seed)
+    dice = Dice(composed_as or prompt, seed)
     look = styles.find(style)
     light = _light(theme, look, banned, dice)
     moods = theme.moods | _look_moods(look)

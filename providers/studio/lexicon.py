@@ -13,6 +13,7 @@ from importlib import resources
 from providers.studio.colour import Colour, from_hex
 
 _WORD = re.compile(r"[a-z]+")
+_MOST_COLOURS = 3
 _NEGATION = frozenset({"no", "without", "not", "never"})
 
 
@@ -76,7 +77,7 @@ def read(prompt: str, negative_prompt: str | None = None) -> Theme:
         lights=_ordered(kept, "light"),
         weather=frozenset(tag for category, tag in kept if category == "weather"),
         moods=frozenset(tag for category, tag in kept if category == "mood"),
-        colours=tuple(from_hex(tag) for tag in _ordered(kept, "colour"))[:3],
+        colours=tuple(from_hex(tag) for tag in _ordered(kept, "colour"))[:_MOST_COLOURS],
     )
 
 
@@ -85,6 +86,15 @@ def banned(negative_prompt: str | None) -> tuple[frozenset[str], tuple[Colour, .
     tags = _tags(negative_prompt or "")[0]
     names = frozenset(tag for category, tag in tags if category != "colour")
     return names, tuple(from_hex(tag) for tag in _ordered(tags, "colour"))
+
+
+def colours(names: Iterable[str]) -> tuple[Colour, ...]:
+    """Return three of the colours that are written as `#rrggbb` or by a name known here."""
+    found: dict[Colour, None] = {}
+    for name in names:
+        codes = [name] if name.startswith("#") else _ordered(_tags(name)[0], "colour")
+        found.update(dict.fromkeys(from_hex(code) for code in codes))
+    return tuple(found)[:_MOST_COLOURS]
 
 
 def _ordered(tags: Iterable[tuple[str, str]], wanted: str) -> tuple[str, ...]:

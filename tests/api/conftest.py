@@ -24,6 +24,7 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from api.app import create_app
+from api.services import Services
 from providers.catalogue import load_catalogue
 from providers.registry import Roster
 from settings import Settings
@@ -34,7 +35,9 @@ from tests.waiting import eventually, free_port
 from worker import build_workers
 
 API = "/api/v1/images"
+DOCUMENT = create_app(Settings(config=Path("none.toml"), keys_file=Path("none.toml"))).openapi()
 PROMPT = "a lighthouse above the sea at dawn"
+PATIENCE_SECONDS = 20.0
 _POLL_SECONDS = 0.1
 
 Json = dict[str, Any]
@@ -123,7 +126,7 @@ class Caller:
 
 def small(**image: Any) -> Json:
     """An image request that costs a provider next to nothing."""
-    if "aspect_ratio" in image or "aspectRatio" in image or "quality" in image:
+    if {"aspect_ratio", "aspectRatio", "quality", "placement"} & set(image):
         return {"prompt": PROMPT, **image}
     return {"prompt": PROMPT, "width": 64, "height": 64, **image}
 
@@ -190,7 +193,26 @@ async def _started(server: uvicorn.Server, serving: asyncio.Task[None]) -> bool:
     return server.started
 
 
+def put_behind(
+    api: Caller,
+    client: Client,
+    store: objects.ObjectStore,
+    settings: Settings,
+    provider: FakeProvider | None = None,
+) -> Caller:
+    """The API with another way to the engine, and a provider for what it renders itself."""
+    api.app.state.services = Services.build(
+        settings,
+        client,
+        store,
+        load_catalogue(settings.config),
+        Roster({"studio": provider or FakeProvider()}),
+    )
+    return api
+
+
 def api_settings(config: Path, store_url: str, bucket: str, **more: Any) -> Settings:
+    """With an engine that may take its time: the machine has other things to do as well."""
     return Settings(
         config=config,
         keys_file=config.with_name("keys.toml"),
@@ -199,8 +221,32 @@ def api_settings(config: Path, store_url: str, bucket: str, **more: Any) -> Sett
         s3_endpoint=store_url,
         s3_bucket=bucket,
         poll_interval_seconds=0.05,
-        **more,
+        **{"patience_seconds": PATIENCE_SECONDS, **more},
     )
+
+
+@asynccontextmanager
+async def manned(
+    engine_address: str,
+    namespace: str,
+    store_url: str,
+    home: Path,
+    provider: FakeProvider | None = None,
+    **changes: Any,
+) -> AsyncIterator[Caller]:
+    """The API with workers, in a namespace and bucket of its own."""
+    client = await Client.connect(
+        engine_address, namespace=namespace, data_converter=pydantic_data_converter
+    )
+    store = objects.connect(store_url, namespace)
+    await store.ensure_bucket()
+    settings = api_settings(home / "none.toml", store_url, namespace, **changes)
+    roster = Roster({"studio": provider or FakeProvider()})
+    catalogue = load_catalogue(settings.config)
+    async with AsyncExitStack() as stack:
+        for worker in build_workers(client, settings, store, catalogue, roster):
+            await stack.enter_async_context(worker)
+        yield await stack.enter_async_context(served(settings, engine_address, namespace))
 
 
 @pytest.fixture
@@ -257,19 +303,15 @@ async def door(
 async def staffed(
     engine_address: str, namespaces: Iterator[str], store_url: str, home: Path
 ) -> AsyncIterator[Caller]:
-    """One API for all tests that only need workers to be there, with a fake provider."""
-    client = await Client.connect(
-        engine_address, namespace=next(namespaces), data_converter=pydantic_data_converter
-    )
-    store = objects.connect(store_url, client.namespace)
-    await store.ensure_bucket()
-    settings = api_settings(home / "none.toml", store_url, client.namespace)
-    roster = Roster({"studio": FakeProvider()})
-    catalogue = load_catalogue(settings.config)
-    async with AsyncExitStack() as stack:
-        for worker in build_workers(client, settings, store, catalogue, roster):
-            await stack.enter_async_context(worker)
-        yield await stack.enter_async_context(served(settings, engine_address, client.namespace))
+    """One API for all tests that only need workers to be there, with a fake provider.
+
+    It fetches pictures from this machine.
+    """
+    own = next(namespaces)
+    async with manned(
+        engine_address, own, store_url, home, reference_allow_hosts="127.0.0.1"
+    ) as caller:
+        yield caller
 
 
 @pytest.fixture(scope="session")

@@ -21,8 +21,8 @@ from domain.jobs import (
     JobState,
     JobStatus,
     Outcome,
-    Variant,
 )
+from domain.variants import Variant
 from settings import Settings
 from tests.api.conftest import Caller, Json, Serve, small
 from tests.conftest import WorkerFactory

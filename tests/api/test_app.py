@@ -19,7 +19,11 @@ CAN_ANSWER: dict[tuple[str, str], set[int]] = {
     ("post", "/batch-generate"): {202, 409, 429, 500, *REFUSED},
     ("post", "/generate"): {200, 409, 429, 500, 502, 503, 504, *REFUSED},
     ("post", "/generate/stream"): {200, 409, 429, 500, *REFUSED},
-    ("post", "/quote"): {200, 409, 503, *REFUSED},
+    **{
+        ("post", path): {202, 404, 409, 429, 500, *REFUSED}
+        for path in ("/variations", "/edit", "/upscale")
+    },
+    ("post", "/quote"): {200, 404, 409, 503, *REFUSED},
     ("get", "/jobs"): {200, 422, 503},
     ("get", "/blogs/{blog_id}"): {200, 422, 503},
     ("get", "/jobs/{job_id}"): {200, 304, 404, 422, 503},
@@ -43,6 +47,12 @@ CAN_ANSWER: dict[tuple[str, str], set[int]] = {
     },
     ("post", "/webhooks/test"): {200, 409, 503, *REFUSED},
     ("get", "/costs"): {200, 422, 503},
+    ("get", "/jobs/{job_id}/rounds"): {200, 404, 503},
+    ("get", "/jobs/{job_id}/provenance"): {200, 404, 503},
+    ("post", "/provenance"): {200, 413, 415},
+    ("get", "/styles"): {200},
+    ("get", "/placements"): {200},
+    ("get", "/caller"): {200},
     ("get", "/providers"): {200},
     ("get", "/models"): {200},
     ("get", "/files/{key}"): {200, 206, 304, 404, 410, 416, 503},
@@ -54,7 +64,12 @@ OPEN = {"/files/{key}"}
 
 class TestProblems:
     async def test_an_unknown_route_is_not_found(self, door: Caller) -> None:
-        for path in ("/", "/api/v2/images/generate", f"{API}/nothing", f"{API}/jobs/a/b/c"):
+        for path in (
+            "/api/v2/images/generate",
+            f"{API}/nothing",
+            f"{API}/jobs/",
+            f"{API}/jobs/a/b/c",
+        ):
             problem(await door.http.get(path), 404, "not_found")
 
     async def test_a_wrong_method_is_told_with_the_right_ones(self, door: Caller) -> None:

@@ -25,17 +25,23 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.service import RPCError, RPCStatusCode
 
 from api.once import Repeatable, fingerprint
-from api.services import Services
 from domain.errors import ContentRejected
-from domain.ids import keyed_batch_id
+from domain.ids import keyed_batch_id, keyed_job_id
 from domain.once import Held
 from providers.base import Order, Report
-from providers.catalogue import load_catalogue
-from providers.registry import Roster
 from settings import Settings
 from storage.keys import manifest_key
 from storage.objects import ObjectStore
-from tests.api.conftest import API, Caller, Forgetful, Json, Serve, problem, small
+from tests.api.conftest import (
+    API,
+    Caller,
+    Forgetful,
+    Json,
+    Serve,
+    problem,
+    put_behind,
+    small,
+)
 from tests.api.events import events
 from tests.api.keys import key, with_key
 from tests.conftest import WorkerFactory
@@ -162,6 +168,44 @@ class TestSubmissions:
             key = new_key()
             assert (await send(door, *first, key)).status_code in (200, 202)
             problem(await send(door, *second, key), *REUSED)
+
+    async def test_of_requests_of_every_kind_with_one_key_at_once_exactly_one_is_carried_out(
+        self, serve: Serve, client: Client
+    ) -> None:
+        """Each by one of two processes; a claim holds the key for what is no job."""
+        kinds = [
+            ("/generate-async", small(), {"ImageJobWorkflow": 1}),
+            (
+                "/batch-generate",
+                {"images": [small()]},
+                {"ClaimWorkflow": 1, "ImageBatchWorkflow": 1},
+            ),
+            ("/quote", small(), {"ClaimWorkflow": 1}),
+        ]
+        expected: Counter[str] = Counter()
+        async with serve() as one, serve() as two:
+            for number in range(8):
+                key, order = new_key(), kinds[number % 3 :] + kinds[: number % 3]
+                answers = await asyncio.gather(
+                    *(
+                        send(api, path, body, key)
+                        for api, (path, body, _) in zip((one, two, one), order, strict=True)
+                    )
+                )
+                [won] = [place for place, each in enumerate(answers) if each.is_success]
+                for place, answer in enumerate(answers):
+                    if place != won:
+                        problem(answer, *REUSED)
+                expected.update(order[won][2])
+        assert await started(client) == expected
+
+    async def test_what_holds_a_key_in_the_place_of_a_job_is_none(self, door: Caller) -> None:
+        key = new_key()
+        await send(door, "/quote", small(), key)
+        job_id = keyed_job_id("default", key)
+        problem(await door.get(f"/jobs/{job_id}"), 404, "job_not_found")
+        problem(await door.get(f"/jobs/{job_id}-final"), 404, "job_not_found")
+        problem(await door.delete(f"/jobs/{job_id}"), 404, "job_not_found")
 
     async def test_a_refused_request_does_not_use_its_key_up(self, door: Caller) -> None:
         key = new_key()
@@ -487,11 +531,13 @@ class TestDecisions:
             request = Repeatable(key, fingerprint_of(api, path))
             await client.start_workflow(
                 ClaimWorkflow.run,
-                id=request.claim_id("default"),
+                id=request.job_id("default"),
                 **claim_options(Held(once=request.kept(answer=outcomes)), "default"),
             )
             answer = await send(api, path, None, key)
-            final = await api.completed(f"{batch['job_ids'][1]}-final")
+            draft = batch["job_ids"][1]
+            await api.job_once(draft, lambda job: "final_job_id" in job, "it is approved")
+            final = await api.completed(f"{draft}-final")
         assert answer.json()["decided"] == 2
         assert final["draft_job_id"] == batch["job_ids"][1]
 
@@ -578,34 +624,27 @@ class _OvertakenOutbound(OutboundInterceptor):
         return await super().describe_workflow(input)
 
 
+async def connected(client: Client, interceptor: Interceptor) -> Client:
+    """Another way to the same engine, with something in between."""
+    return await Client.connect(
+        client.service_client.config.target_host,
+        namespace=client.namespace,
+        data_converter=pydantic_data_converter,
+        interceptors=[interceptor],
+    )
+
+
 class TestUnknownOutcomes:
     @pytest.fixture
     def through(
-        self,
-        api: Caller,
-        client: Client,
-        store: ObjectStore,
-        settings: Settings,
-        engine_address: str,
+        self, api: Caller, client: Client, store: ObjectStore, settings: Settings
     ) -> Callable[[Interceptor], Awaitable[Caller]]:
         """The API with something between it and the engine."""
 
-        async def connected(interceptor: Interceptor) -> Caller:
-            api.app.state.services = Services.build(
-                settings,
-                await Client.connect(
-                    engine_address,
-                    namespace=client.namespace,
-                    data_converter=pydantic_data_converter,
-                    interceptors=[interceptor],
-                ),
-                store,
-                load_catalogue(settings.config),
-                Roster({"studio": FakeProvider()}),
-            )
-            return api
+        async def between(interceptor: Interceptor) -> Caller:
+            return put_behind(api, await connected(client, interceptor), store, settings)
 
-        return connected
+        return between
 
     @pytest.mark.parametrize(
         ("path", "body"),

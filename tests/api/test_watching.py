@@ -12,8 +12,9 @@ from api.snapshots import JobSnapshot
 from api.versions import Version
 from api.watching import Until, Watchman, has_nothing_for
 from domain.errors import EngineAway, JobNotFound
-from domain.jobs import ImageAsset, JobCard, JobResult, JobState, JobStatus, Stage, Variant
+from domain.jobs import ImageAsset, JobCard, JobResult, JobState, JobStatus, Stage
 from domain.reviews import Review, ReviewState
+from domain.variants import Variant
 
 CARD = JobCard(
     created_at=datetime(2026, 11, 23, tzinfo=UTC),

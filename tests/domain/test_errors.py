@@ -35,6 +35,7 @@ FAILURES = {
     "deadline_exceeded",
     "cancelled",
     "outcome_unknown",
+    "signing_failed",
     "storage_unavailable",
     "internal",
 }

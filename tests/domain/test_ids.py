@@ -11,8 +11,8 @@ from domain.ids import (
     batch_item,
     final_id,
     item_id,
+    keyed_answer_id,
     keyed_batch_id,
-    keyed_claim_id,
     keyed_job_id,
     mentioned,
     new_asset_token,
@@ -88,9 +88,9 @@ class TestKeyedIds:
     def test_they_are_those_of_jobs_and_batches(self) -> None:
         assert re.match(JOB_ID_PATTERN, keyed_job_id("ours", "k"))
         assert re.match(BATCH_ID_PATTERN, keyed_batch_id("ours", "k"))
-        assert not re.match(JOB_ID_PATTERN, keyed_claim_id("ours", "k"))
+        assert not re.match(JOB_ID_PATTERN, keyed_answer_id("ours", "k"))
 
-    @pytest.mark.parametrize("make", [keyed_job_id, keyed_batch_id, keyed_claim_id])
+    @pytest.mark.parametrize("make", [keyed_job_id, keyed_batch_id, keyed_answer_id])
     def test_each_is_of_one_tenant_and_one_key(self, make: Callable[[str, str], str]) -> None:
         assert make("ours", "k") == make("ours", "k")
         assert len({make(*each) for each in (("a", "bc"), ("ab", "c"), ("a", "c"))}) == 3

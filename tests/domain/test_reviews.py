@@ -30,6 +30,12 @@ class TestReview:
         assert decided.expires_at == review.expires_at
         assert review.state is ReviewState.AWAITING
 
+    @pytest.mark.parametrize(("sent", "noted"), [(None, 0), (0, 0), (2, 2)])
+    def test_an_approval_notes_which_image_it_means(self, sent: int | None, noted: int) -> None:
+        approved = Review().decide(ReviewState.APPROVED, NOW, Approval(image_index=sent))
+        assert approved.image_index == noted
+        assert Review().decide(ReviewState.REJECTED, NOW, Rejection()).image_index is None
+
     def test_an_expiry_is_nobodys_decision(self) -> None:
         expired = Review().decide(ReviewState.EXPIRED, NOW)
         assert (expired.reviewer, expired.comment) == (None, None)
@@ -46,7 +52,15 @@ class TestDecisions:
 
     @pytest.mark.parametrize(
         "revise",
-        [{"prompt": " x "}, {"seed": 2**32}, {"width": 64}, {"style": ""}, {"aspect_ratio": "2:1"}],
+        [
+            {"prompt": " x "},
+            {"seed": 2**32},
+            {"width": 64},
+            {"style": ""},
+            {"aspect_ratio": "2:1"},
+            {"num_images": 5},
+            {"reference_image_url": "mood.png"},
+        ],
     )
     def test_a_revision_takes_only_what_a_request_would(self, revise: dict[str, Any]) -> None:
         with pytest.raises(ValidationError):

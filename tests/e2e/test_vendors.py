@@ -55,9 +55,12 @@ def told(answer: Json) -> list[tuple[str, str, str | None]]:
 def test_a_vendor_makes_a_draft_and_the_final_bound_to_it(
     vendor_stack: Stack, vendor_watch: Watch, stand_in: StandIn, vendor: str
 ) -> None:
-    draft_id = submit(vendor_stack, f"a ferry to {vendor}", provider=vendor, **DRAFT)
+    wished = {"provider": vendor, "num_images": 2, **DRAFT}
+    draft_id = submit(vendor_stack, f"a ferry to {vendor}", **wished)
     [draft] = vendor_watch.until_ended([draft_id])
-    [final] = vendor_watch.until_ended([approve(vendor_stack, draft_id, reviewer="ann")])
+    calls = len(stand_in[vendor].charges)
+    chosen = approve(vendor_stack, draft_id, reviewer="ann", image_index=1)
+    [final] = vendor_watch.until_ended([chosen])
     assert_completed(vendor_stack, [draft, final])
     made = MADE[vendor]
     for answer, model in ((draft, made.draft), (final, made.final)):
@@ -65,8 +68,11 @@ def test_a_vendor_makes_a_draft_and_the_final_bound_to_it(
         assert answer["cost"]["basis"] == made.basis
         assert told(answer) == [(vendor, "completed", None)]
     assert final["result"]["consistency"] == "reference"
-    assert original_of(vendor_stack, draft_id).read_bytes() in pictures_given_to(stand_in[vendor])
-    assert len(stand_in[vendor].charges) == 2
+    first, second = (original_of(vendor_stack, draft_id, index).read_bytes() for index in (0, 1))
+    given = pictures_given_to(stand_in[vendor])
+    assert second in given
+    assert first not in given
+    assert len(stand_in[vendor].charges) == calls + 1
 
 
 class TestCancel:

@@ -80,10 +80,10 @@ api_key_env = "STABILITY_API_KEY"
 """)
 
 
-def original_of(stack: Stack, job_id: str) -> Path:
-    """The file with a job's first picture as the vendor made it; it may not be there yet."""
+def original_of(stack: Stack, job_id: str, index: int = 0) -> Path:
+    """The file with one of a job's pictures as the vendor made it; it may not be there yet."""
     assets = stack.home / "s3" / "darkroom" / "assets" / job_id
-    return next(assets.glob("*/0.original"), assets / "0.original")
+    return next(assets.glob(f"*/{index}.original"), assets / f"{index}.original")
 
 
 def pictures_given_to(vendor: Vendor) -> list[bytes]:

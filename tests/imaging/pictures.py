@@ -47,6 +47,8 @@ def _packets(data: bytes) -> list[bytes]:
         return _png_packets(data)
     if data.startswith(b"\xff\xd8"):
         return _jpeg_packets(data)
+    if data[4:12] == b"ftypavif":
+        return _avif_packets(data)
     return _webp_packets(data)
 
 
@@ -85,3 +87,10 @@ def _webp_packets(data: bytes) -> list[bytes]:
             found.append(data[at + 8 : at + 8 + length])
         at += 8 + length + length % 2
     return found
+
+
+def _avif_packets(data: bytes) -> list[bytes]:
+    """XMP lies as it is in the media data; the item that points at it has its media type."""
+    assert data.count(b"application/rdf+xml") == 1
+    begin, end = b"<?xpacket begin", b'<?xpacket end="w"?>'
+    return [begin + part.split(end)[0] + end for part in data.split(begin)[1:]]

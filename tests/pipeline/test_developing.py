@@ -3,17 +3,21 @@ from __future__ import annotations
 import hashlib
 import io
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from domain.errors import InvalidOutput
-from domain.jobs import ImageSpec, JobRequest, JobState, JobStatus, Stage, Target
+from domain.jobs import AltTextSource, ImageSpec, JobRequest, JobState, JobStatus, Stage, Target
+from domain.operations import Source
 from domain.renders import DevelopOrder, Original, Rendered
 from domain.reviews import ReviewState
 from domain.sizes import Quality
-from pipeline.developing import Developer, alt_text_of, state_after
+from imaging.assets import AssetSettings
+from pipeline.developing import Developer, alt_text_of, load_assets, state_after
 from pipeline.planning import Planner
+from providers.catalogue import CatalogueError
 from storage.archive import Archive
 from storage.keys import original_key
 from storage.objects import ObjectStore
@@ -59,10 +63,17 @@ async def order(
     )
 
 
-async def developed(store: ObjectStore, archive: Archive, wanted: DevelopOrder) -> JobState:
+async def developed(
+    store: ObjectStore,
+    archive: Archive,
+    wanted: DevelopOrder,
+    assets: AssetSettings | None = None,
+) -> JobState:
     """The job's state once the order is developed, as its workflow has it."""
     planner = Planner(CATALOGUE, frozenset({"studio"}), {}, stand_in=False, review_seconds=60)
-    return state_after(wanted, await Developer(store, archive, planner).develop(wanted))
+    return state_after(
+        wanted, await Developer(store, archive, planner, assets=assets).develop(wanted)
+    )
 
 
 class TestDevelop:
@@ -75,14 +86,13 @@ class TestDevelop:
         assert len(state.result.images) == 2
         assert state.result.cost_usd == pytest.approx(0.02)
         for image in state.result.images:
-            for variant in image.variants:
+            for variant in [image.main, *image.further]:
                 data = await store.get(state.result.key(variant))
                 with Image.open(io.BytesIO(data)) as opened:
                     assert opened.size == (variant.width_px, variant.height_px)
                     assert (opened.format or "").lower() == variant.format
-            main = await store.get(state.result.key(image.variants[0]))
-            assert hashlib.sha256(main).hexdigest() == image.sha256
-            assert len(main) == image.size_bytes
+                assert hashlib.sha256(data).hexdigest() == variant.sha256
+                assert len(data) == variant.size_bytes
         assert [image.dominant_color for image in state.result.images] == ["#008080", "#ff0000"]
 
     async def test_a_draft_awaits_review_and_its_record_says_so(
@@ -111,11 +121,48 @@ class TestDevelop:
         again = await developed(store, archive, wanted)
         assert again.result == first.result
 
+    async def test_a_final_has_every_variant_and_a_draft_a_preview(
+        self, store: ObjectStore, archive: Archive
+    ) -> None:
+        picture = png(1000, 600)
+        draft = await developed(store, archive, await order(store, picture))
+        final = await developed(store, archive, await order(store, picture, quality=Quality.HIGH))
+        assert draft.result
+        assert final.result
+        assert [each.format for each in draft.result.images[0].further] == ["webp"]
+        assert draft.result.images[0].social is None
+        assert len(final.result.images[0].further) == 6
+        social = final.result.images[0].social
+        assert social
+        data = await store.get(final.result.key(social))
+        assert (social.width_px, len(data)) == (1200, social.size_bytes)
+
+    async def test_other_settings_touch_no_file_that_is_there(
+        self, store: ObjectStore, archive: Archive
+    ) -> None:
+        wanted = await order(store, png(1000, 600), quality=Quality.HIGH)
+        first = await developed(store, archive, wanted)
+        assert first.result
+        keys = await store.keys(first.result.asset_prefix)
+        held = {key: await store.get(key) for key in keys}
+        changed = AssetSettings(webp_quality=30, avif_quality=20, jpeg_quality=20)
+        again = await developed(store, archive, wanted, changed)
+        assert again.result != first.result
+        assert {key: await store.get(key) for key in keys} == held
+
+    async def test_a_description_that_nobody_gave_says_so(
+        self, store: ObjectStore, archive: Archive
+    ) -> None:
+        state = await developed(store, archive, await order(store, png(64, 48)))
+        assert state.result
+        assert state.result.images[0].alt_text_source is AltTextSource.PROMPT
+
     async def test_a_given_alt_text_is_kept(self, store: ObjectStore, archive: Archive) -> None:
         wanted = await order(store, png(64, 48), alt="The harbour at dawn")
         state = await developed(store, archive, wanted)
         assert state.result
         assert state.result.images[0].alt_text == "The harbour at dawn"
+        assert state.result.images[0].alt_text_source is AltTextSource.CALLER
 
     async def test_bytes_that_are_no_picture_leave_no_record(
         self, store: ObjectStore, archive: Archive
@@ -123,6 +170,30 @@ class TestDevelop:
         with pytest.raises(InvalidOutput):
             await developed(store, archive, await order(store, b"no picture"))
         assert await archive.read_job("img_1") is None
+
+
+class TestLoadAssets:
+    def test_without_a_table_there_are_the_defaults(self, tmp_path: Path) -> None:
+        assert load_assets(tmp_path / "none.toml") == AssetSettings()
+
+    @pytest.mark.parametrize(
+        ("table", "told"),
+        [
+            ('formats = ["gif"]', "assets.formats.0"),
+            ("formats = []", "assets.formats"),
+            ('widths = ["480"]', "assets.widths.0"),
+            ("widths = [0]", "assets.widths.0"),
+            ("avif_quality = 101", "assets.avif_quality"),
+            ("avif_speed = 8.5", "assets.avif_speed"),
+            ('social = "yes"', "assets.social"),
+            ("webp = 80", "assets.webp"),
+        ],
+    )
+    def test_what_is_wrong_is_named(self, tmp_path: Path, table: str, told: str) -> None:
+        config = tmp_path / "darkroom.toml"
+        config.write_text(f"[assets]\n{table}\n")
+        with pytest.raises(CatalogueError, match=f"darkroom.toml: {told}: "):
+            load_assets(config)
 
 
 class TestAltText:
@@ -136,3 +207,19 @@ class TestAltText:
 
     def test_one_endless_word_is_cut_too(self) -> None:
         assert len(alt_text_of(spec("x" * 4000))) <= 251
+
+
+@pytest.mark.parametrize(
+    ("shown", "said", "alt_text"),
+    [
+        ("a lighthouse", "at night", "a lighthouse; at night"),
+        ("a lighthouse; at night", "at night", "a lighthouse; at night"),
+        (None, "at night", "at night"),
+        (None, "", "A picture"),
+    ],
+)
+def test_a_picture_from_a_picture_is_described_by_both(
+    shown: str | None, said: str, alt_text: str
+) -> None:
+    source = Source(key="k", width_px=64, height_px=64, alt_text=shown)
+    assert alt_text_of(spec(said).model_copy(update={"source": source})) == alt_text

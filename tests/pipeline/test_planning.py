@@ -13,6 +13,7 @@ from domain.renders import SuccessorOrder
 from domain.reviews import FinalChoices, Revision
 from domain.sizes import AspectRatio, Quality
 from domain.wishes import Wish
+from pipeline.house import House, HouseStyle, Placement, Preference
 from pipeline.planning import Planner
 from providers.catalogue import Catalogue
 from storage.keys import original_key
@@ -84,6 +85,29 @@ def planner(*configured: str, stand_in: bool = True) -> Planner:
         stand_in=stand_in,
         review_seconds=60,
     )
+
+
+HOUSE = House(
+    {
+        "gouache": HouseStyle(
+            prefix="Gouache of",
+            negative="text",
+            palette=["teal"],
+            draft=Preference(provider="seeded"),
+            high=Preference(provider="referring", model="collage"),
+        ),
+        "plain": HouseStyle(suffix="plain"),
+    },
+    {
+        "hero": Placement(width=900, height=300, prompt="{prompt}, much sky"),
+        "card": Placement(aspect_ratio=AspectRatio.R4_3),
+    },
+)
+
+
+def housed(house: House = HOUSE) -> Planner:
+    configured = frozenset({"studio", "seeded", "referring", "small"})
+    return Planner(CATALOGUE, configured, {}, stand_in=False, review_seconds=60, house=house)
 
 
 def draft_of(request: JobRequest, **more: Any) -> SuccessorOrder:
@@ -364,6 +388,134 @@ class TestFinal:
                 planner().final(draft_of(request), choices)
 
 
+class TestChosenImage:
+    def test_the_final_has_its_seed_and_its_original(self) -> None:
+        wish = Wish(prompt="sea", quality=Quality.DRAFT, provider="referring", num_images=3)
+        request = planner().job(wish)
+        final = planner().final(draft_of(request, image_index=2, drawn_seed=44), None)
+        assert (final.spec.seed, final.spec.num_images) == (44, 1)
+        assert final.spec.reference_key == original_key("img_1", request.asset_token, 2)
+
+    def test_a_seed_that_nobody_told_is_the_orders_and_binds_nothing(self) -> None:
+        request = planner().job(Wish(prompt="sea", quality=Quality.DRAFT, seed=7, num_images=3))
+        final = planner().final(draft_of(request, image_index=2), None)
+        assert (final.spec.seed, final.consistency) == (9, Consistency.NONE)
+        told = planner().final(draft_of(request, image_index=2, drawn_seed=9), None)
+        assert told.consistency is Consistency.SEED
+
+    @pytest.mark.parametrize(
+        ("count", "index", "told"), [(1, 1, "image_index is 0"), (3, 3, "0 to 2"), (3, -1, "0 to")]
+    )
+    def test_one_that_is_not_there_is_refused(self, count: int, index: int, told: str) -> None:
+        request = planner().job(Wish(prompt="sea", quality=Quality.DRAFT, num_images=count))
+        with pytest.raises(InvalidRequest, match=told) as refused:
+            planner().final(draft_of(request, image_index=index), None)
+        assert [field for field, _ in refused.value.errors] == ["image_index"]
+
+
+class TestHouse:
+    def test_what_is_rendered_is_in_the_request_beside_the_callers_words(self) -> None:
+        wish = Wish(prompt="sea", style="gouache", placement="hero", negative_prompt="people")
+        spec = housed().job(wish).spec
+        assert spec.prompt == "Gouache of sea, much sky. Palette: teal."
+        assert (spec.negative_prompt, spec.style, spec.palette) == ("people, text", None, ["teal"])
+        assert spec.words.model_dump() == {
+            "prompt": "sea",
+            "negative_prompt": "people",
+            "style": "gouache",
+            "placement": "hero",
+        }
+
+    def test_another_style_is_passed_on_and_nothing_is_kept_twice(self) -> None:
+        spec = housed().job(Wish(prompt="sea", style="ink")).spec
+        assert (spec.style, spec.asked, spec.words.style) == ("ink", None, "ink")
+
+    def test_its_preference_counts_where_nobody_is_named(self) -> None:
+        drafted = Wish(prompt="sea", style="gouache", quality=Quality.DRAFT)
+        assert names(housed().job(drafted)) == ["seeded/quick"]
+        named = drafted.model_copy(update={"provider": "studio"})
+        assert names(housed().job(named)) == ["studio/studio-1"]
+        other = drafted.model_copy(update={"quality": Quality.STANDARD})
+        assert names(housed().job(other)) == ["studio/studio-1"]
+
+    def test_the_final_is_the_styles_choice_unless_somebody_chose(self) -> None:
+        wish = Wish(prompt="sea", style="gouache", quality=Quality.DRAFT)
+        draft = housed().job(wish)
+        final = housed().final(draft_of(draft), None)
+        assert names(final) == ["referring/collage"]
+        assert final.spec.prompt == draft.spec.prompt
+        assert final.spec.words == draft.spec.words
+        named = housed().job(wish.model_copy(update={"provider": "studio"}))
+        assert names(housed().final(draft_of(named), None)) == ["studio/studio-1"]
+        chosen = housed().final(draft_of(draft), FinalChoices(provider="studio"))
+        assert names(chosen) == ["studio/studio-1"]
+        fallen_back = draft_of(draft).model_copy(update={"provider": "studio", "model": "studio-1"})
+        assert names(housed().final(fallen_back, None)) == ["studio/studio-1"]
+
+    def test_a_placement_gives_every_quality_its_size(self) -> None:
+        wish = Wish(prompt="sea", placement="hero", quality=Quality.ULTRA)
+        item = housed().batch_item(wish, BatchFlow.DRAFT_THEN_FINAL)
+        final = housed().final(draft_of(item), None)
+        assert (item.spec.width_px, item.spec.height_px) == (300, 100)
+        assert (final.spec.width_px, final.spec.height_px) == (1200, 400)
+
+    @pytest.mark.parametrize(
+        ("own", "size"),
+        [
+            ({"aspect_ratio": AspectRatio.WIDE}, (1536, 864)),
+            ({"width": 300, "height": 200}, (300, 200)),
+        ],
+    )
+    def test_the_callers_own_shape_wins(self, own: dict[str, Any], size: tuple[int, int]) -> None:
+        request = housed().job(Wish(prompt="sea", placement="hero", quality=Quality.DRAFT, **own))
+        final = housed().final(draft_of(request), None)
+        assert (final.spec.width_px, final.spec.height_px) == size
+        assert final.spec.prompt == "sea, much sky"
+
+    def test_a_placement_that_is_gone_leaves_its_shape_behind(self) -> None:
+        card = housed().job(Wish(prompt="sea", placement="card", quality=Quality.DRAFT))
+        hero = housed().job(Wish(prompt="sea", placement="hero", quality=Quality.DRAFT))
+        bare = housed(House({}, {}))
+        final = bare.final(draft_of(card), None)
+        assert (final.spec.width_px, final.spec.height_px) == (1536, 1152)
+        again = bare.revision(draft_of(hero), Revision(prompt="a calm sea"))
+        assert (again.spec.width_px, again.spec.height_px) == (300, 100)
+        assert again.spec.prompt == "a calm sea"
+
+    def test_an_unknown_placement_is_refused(self) -> None:
+        with pytest.raises(InvalidRequest, match="card, hero"):
+            housed().job(Wish(prompt="sea", placement="footer"))
+
+    def test_a_revision_starts_from_the_callers_words(self) -> None:
+        wish = Wish(prompt="sea", style="gouache", placement="hero", quality=Quality.DRAFT)
+        draft = housed().job(wish.model_copy(update={"negative_prompt": "people"}))
+        again = housed().revision(draft_of(draft), Revision(prompt="a calm sea"))
+        assert again.spec.prompt == "Gouache of a calm sea, much sky. Palette: teal."
+        assert again.spec.negative_prompt == "people, text"
+        assert names(again) == ["seeded/quick"]
+        assert names(housed().final(draft_of(again), None)) == ["referring/collage"]
+
+    def test_a_revised_style_brings_its_own_provider_unless_one_was_named(self) -> None:
+        wish = Wish(prompt="sea", style="plain", quality=Quality.DRAFT)
+        restyle = Revision(style="gouache")
+        assert names(housed().revision(draft_of(housed().job(wish)), restyle)) == ["seeded/quick"]
+        named = housed().job(wish.model_copy(update={"provider": "small"}))
+        assert names(housed().revision(draft_of(named), restyle)) == ["small/tiny"]
+
+    def test_a_revised_placement_brings_its_shape(self) -> None:
+        request = housed().job(Wish(prompt="sea", quality=Quality.DRAFT, width=300, height=200))
+        again = housed().revision(draft_of(request), Revision(placement="hero"))
+        assert (again.spec.width_px, again.spec.height_px) == (300, 100)
+        square = Revision(placement="hero", aspect_ratio=AspectRatio.SQUARE)
+        again = housed().revision(draft_of(request), square)
+        assert (again.spec.width_px, again.spec.height_px) == (512, 512)
+        assert again.spec.prompt == "sea, much sky"
+
+    def test_a_retry_is_the_same_picture(self) -> None:
+        request = housed().job(Wish(prompt="sea", style="gouache", placement="hero"))
+        assert housed(House()).retry(request, "img_1").spec == request.spec
+
+
 class TestRevision:
     def test_only_what_the_editor_changed_changes(self) -> None:
         request = planner().job(
@@ -397,6 +549,21 @@ class TestRevision:
         request = planner().job(Wish(prompt="sea", quality=Quality.DRAFT, provider="seeded"))
         again = planner().revision(draft_of(request), Revision(provider="seedless"))
         assert names(again) == ["seedless/sketch"]
+
+    def test_how_many_and_what_they_follow_may_change(self) -> None:
+        wish = Wish(prompt="sea", quality=Quality.DRAFT, provider="referring", model="collage")
+        draft = planner().job(wish.model_copy(update={"negative_prompt": "people"}))
+        revise = Revision.model_validate(
+            {
+                "num_images": 4,
+                "reference_image_url": "https://example.com/mood.png",
+                "negative_prompt": "",
+            }
+        )
+        again = planner().revision(draft_of(draft), revise)
+        assert again.spec.num_images == 4
+        assert again.spec.reference_image_url == "https://example.com/mood.png"
+        assert not again.spec.negative_prompt
 
     def test_pixels_and_ratios_replace_each_other(self) -> None:
         request = planner().job(Wish(prompt="sea", quality=Quality.DRAFT, width=300, height=200))

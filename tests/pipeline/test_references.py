@@ -91,6 +91,15 @@ async def test_a_file_of_ours_is_read_from_the_store(
     assert found.data == PICTURE
 
 
+async def test_what_is_not_served_is_not_read_from_the_store(
+    references: References, store: ObjectStore
+) -> None:
+    await store.put("records/0.png", PICTURE, "image/png")
+    nobody = f"http://127.0.0.1:{free_port()}"
+    with pytest.raises(ProviderUnavailable):
+        await references.of(spec(f"{nobody}/api/v1/images/files/x/../../records/0.png"))
+
+
 async def test_nothing_asked_for_is_nothing_fetched(references: References) -> None:
     assert await references.of(spec()) == ()
 

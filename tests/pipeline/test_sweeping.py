@@ -18,11 +18,11 @@ from domain.jobs import (
     JobState,
     JobStatus,
     Target,
-    Variant,
 )
 from domain.retention import Keeping, Policy, Report, RetentionClass, Step, SweepOrder, Tally
 from domain.reviews import Review, ReviewState
 from domain.sizes import Quality
+from domain.variants import Variant
 from pipeline.sweeping import Sweeper
 from storage.archive import Archive
 from storage.keys import asset_prefix, condemned_key, job_files, note_key, original_key

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from dataclasses import replace
 from threading import Event
 
 import pytest
@@ -13,6 +14,7 @@ from providers.base import Order
 from providers.registry import build_roster
 from providers.studio.provider import Studio
 from tests.fakes import FakeCall
+from tests.providers.likeness import distance
 from tests.providers.vendors import CATALOGUE
 
 
@@ -42,6 +44,43 @@ class TestGenerate:
         (first,) = await Studio(1).generate(order(0, seed=8), FakeCall())
         _, second = await Studio(2).generate(order(0, 1, seed=7), FakeCall())
         assert first.data == second.data
+
+    @pytest.mark.parametrize(
+        ("prompt", "style"),
+        [
+            ("a lighthouse above the sea at dawn", None),
+            ("a bowl of fruit on a table", "watercolor"),
+            ("hikers before mountains", "ink"),
+            ("an abstract composition in blue", "flat"),
+            ("a city skyline at night", "cinematic"),
+        ],
+    )
+    async def test_a_final_is_like_its_draft_and_unlike_other_seeds(
+        self, prompt: str, style: str | None
+    ) -> None:
+        def drawn(width_px: int, height_px: int) -> Order:
+            made = order(0, 1, width_px=width_px, height_px=height_px)
+            return replace(
+                made, spec=made.spec.model_copy(update={"prompt": prompt, "style": style})
+            )
+
+        draft, _ = await Studio(1).generate(drawn(384, 216), FakeCall())
+        final, other = await Studio(2).generate(drawn(768, 432), FakeCall())
+        bound = distance(draft.data, final.data)
+        assert 2 * bound < distance(draft.data, other.data)
+
+    async def test_a_palette_colours_the_picture_and_moves_nothing(self) -> None:
+        async def drawn(palette: list[str] | None) -> bytes:
+            made = order(0, width_px=384, height_px=216)
+            spec = made.spec.model_copy(update={"palette": palette})
+            (picture,) = await Studio(1).generate(replace(made, spec=spec), FakeCall())
+            return picture.data
+
+        plain, coral, named = [
+            await drawn(palette) for palette in (None, ["#f4978e"], ["coral", "of no colour"])
+        ]
+        assert plain != coral == named
+        assert distance(plain, coral) <= 12
 
     async def test_seeds_start_over_at_the_end(self) -> None:
         pictures = await Studio(1).generate(order(0, 1, seed=2**32 - 1), FakeCall())

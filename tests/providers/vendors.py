@@ -32,6 +32,8 @@ def order(
     size: Size = DRAFT,
     indices: tuple[int, ...] = (0,),
     references: tuple[Reference, ...] = (),
+    source: Reference | None = None,
+    mask: bytes | None = None,
     **more: Any,
 ) -> Order:
     """An order as the planner and the renderer make it for that provider."""
@@ -44,7 +46,7 @@ def order(
     )
     target = CATALOGUE.target(name, model, spec)
     fitted = Size(target.width_px or size.width_px, target.height_px or size.height_px)
-    return Order(spec, target.model, indices, fitted, references)
+    return Order(spec, target.model, indices, fitted, references, source, mask)
 
 
 def nowhere() -> str:

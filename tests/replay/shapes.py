@@ -16,9 +16,11 @@ from activities.purse import BudgetPurse
 from domain.batches import BatchApproval, BatchFlow, BatchState
 from domain.budgets import Bill, Books, Budget, Budgets, Period
 from domain.errors import Billed, BudgetSpent, ContentRejected, OutcomeUnknown, ProviderUnavailable
-from domain.ids import final_id, item_id
+from domain.ids import final_id, item_id, keyed_job_id
 from domain.jobs import JobState, JobStatus
 from domain.names import RETENTION_SCHEDULE, TASK_QUEUE
+from domain.once import Held, Once
+from domain.operations import Operation, Source
 from domain.retention import RetentionRequest
 from domain.reviews import Approval, FinalChoices, Rejection, ReviewState, Revision
 from domain.sizes import Quality
@@ -28,8 +30,10 @@ from providers.base import Order, Report
 from tests.fakes import FakeProvider, Gate
 from tests.starting import BatchStarter, JobHandle, start_job
 from tests.waiting import eventually
+from workflows.claim import ClaimWorkflow
 from workflows.image_batch import ImageBatchWorkflow
 from workflows.image_job import ImageJobWorkflow
+from workflows.options import claim_options
 from workflows.retention import RetentionWorkflow
 
 Handle = WorkflowHandle[object, object]
@@ -158,6 +162,33 @@ async def approved_draft(stage: Stage) -> str:
     return job.id
 
 
+async def edited_image(stage: Stage) -> str:
+    """An edit of a job's picture, a draft, to its approval."""
+    async with stage.new_worker():
+        made = await start_job(stage.client, stage.planner.job(_wish(Quality.STANDARD)))
+        state = await made.result()
+        assert state.result is not None
+        source = Source(
+            key=f"{state.result.asset_prefix}/0.original",
+            width_px=64,
+            height_px=64,
+            job_id=made.id,
+            image_index=0,
+            digital_source_type="trainedAlgorithmicMedia",
+            provider="studio",
+            prompt="a lighthouse",
+            seed=7,
+        )
+        wish = _wish(Quality.DRAFT).model_copy(
+            update={"operation": Operation.EDIT, "source": source, "prompt": "at night"}
+        )
+        job = await start_job(stage.client, stage.planner.job(wish))
+        await _awaits_review(stage.client, job.id)
+        await job.signal(ImageJobWorkflow.approve, Approval(reviewer="ann"))
+        await _closed(stage.client, job.id)
+    return job.id
+
+
 async def approved_early(stage: Stage) -> str:
     job = await start_job(stage.client, stage.planner.job(_wish(Quality.DRAFT)))
     await job.signal(ImageJobWorkflow.approve, Approval(reviewer="ann"))
@@ -181,6 +212,18 @@ async def refused_approval(stage: Stage) -> str:
         impossible = Approval(final=FinalChoices(model="no-such-model"))
         await job.signal(ImageJobWorkflow.approve, impossible)
         await job.signal(ImageJobWorkflow.reject, Rejection(comment="then not"))
+        await _closed(stage.client, job.id)
+    return job.id
+
+
+async def chosen_image(stage: Stage) -> str:
+    """Of three; one that is not there was named before."""
+    wish = _wish(Quality.DRAFT).model_copy(update={"num_images": 3})
+    async with stage.new_worker():
+        job = await start_job(stage.client, stage.planner.job(wish))
+        await _awaits_review(stage.client, job.id)
+        for index in (3, 2):
+            await job.signal(ImageJobWorkflow.approve, Approval(image_index=index))
         await _closed(stage.client, job.id)
     return job.id
 
@@ -272,6 +315,16 @@ async def batch_with_a_terminated_job(stage: Stage) -> str:
     return batch.id
 
 
+async def claimed_key(stage: Stage) -> str:
+    held = Held(once=Once(fingerprint="0a" * 32, answer={"job_id": "img_0"}))
+    async with stage.new_worker():
+        claim = await stage.client.start_workflow(
+            ClaimWorkflow.run, id=keyed_job_id("default", "a key"), **claim_options(held, "default")
+        )
+        await _closed(stage.client, claim.id)
+    return claim.id
+
+
 _BUDGETS = Budgets([Budget(blog="travel", amount_usd=0.1, period=Period.DAY)])
 _BUDGET = _BUDGETS.accounts[0].workflow_id
 
@@ -339,9 +392,11 @@ STORIES: dict[str, Story] = {
         cancelled_too_late,
         outcome_unknown,
         approved_draft,
+        edited_image,
         approved_early,
         final_of_a_draft,
         refused_approval,
+        chosen_image,
         revised_draft,
         cancelled_review,
         job_with_webhook,
@@ -350,6 +405,7 @@ STORIES: dict[str, Story] = {
         approved_batch,
         cancelled_batch,
         batch_with_a_terminated_job,
+        claimed_key,
         used_budget,
         budget_with_a_leak,
         sweep,

@@ -16,9 +16,9 @@ from domain.jobs import (
     JobState,
     JobStatus,
     Target,
-    Variant,
 )
 from domain.sizes import Quality
+from domain.variants import Variant
 from storage import objects
 from storage.archive import Archive
 from storage.keys import ASSETS, batch_record_key, job_record_key, manifest_key

@@ -5,11 +5,14 @@ Source: https://docs.bfl.ai/quick_start/generating_images and https://api.bfl.ai
 
 from __future__ import annotations
 
+import base64
+import io
 import math
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
+from PIL import Image
 
 from tests.vendors.stand_in import Vendor, picture, vendor_of
 
@@ -21,6 +24,7 @@ _CREDITS = {
     "flux-2-pro": (3.0, 1.5),
     "flux-2-max": (7.0, 3.0),
     "flux-2-flex": (5.0, 5.0),
+    "flux-pro-1.0-fill": (5.0, 0.0),
 }
 """For the first megapixel, and for each that is begun after it, also of references."""
 
@@ -64,7 +68,11 @@ async def deliver(id: str, request: Request) -> Response:  # noqa: A002  the ven
     if "x-key" in request.headers:
         return Response("credentials do not belong here", 400)
     body = vendor.jobs[id]["body"]
-    made = picture(body.get("width", 1024), body.get("height", 1024), body.get("seed", 7))
+    size = body.get("width", 1024), body.get("height", 1024)
+    if "image" in body:
+        with Image.open(io.BytesIO(base64.b64decode(body["image"]))) as given:
+            size = given.size
+    made = picture(*size, body.get("seed", 7))
     return Response(made, media_type="image/png")
 
 
@@ -93,6 +101,8 @@ def _refusal(endpoint: str, request: Request, body: dict[str, Any]) -> Response 
             return _invalid(side, "Input should be a multiple of 16, at least 64")
     if body.get("output_format", "jpeg") not in ("jpeg", "png", "webp"):
         return _invalid("output_format", "Input should be 'jpeg', 'png' or 'webp'")
+    if "fill" in endpoint and ("image" not in body or "width" in body):
+        return _invalid("image", "Field required")
     if "klein" in endpoint and "input_image_5" in body:
         return _invalid("input_image_5", "Extra inputs are not permitted")
     return None if body.get("prompt") else _invalid("prompt", "Field required")

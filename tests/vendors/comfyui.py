@@ -27,10 +27,15 @@ NODES = {
     "CheckpointLoaderSimple",
     "CLIPTextEncode",
     "EmptyLatentImage",
+    "ImageCompositeMasked",
     "ImageScale",
+    "ImageToMask",
+    "ImageUpscaleWithModel",
     "KSampler",
     "LoadImage",
     "RepeatLatentBatch",
+    "SetLatentNoiseMask",
+    "UpscaleModelLoader",
     "VAEDecode",
     "VAEEncode",
 }
@@ -144,8 +149,7 @@ async def _tell(vendor: Vendor, socket: WebSocket) -> None:
     await job["arrived"].wait()
     await socket.send_bytes(b"\x00\x00\x00\x01a preview")
     await _say(socket, "progress", {"value": 9, "max": 9, "prompt_id": "another's", "node": "5"})
-    sampler = _node(job["graph"], "KSampler")
-    steps = sampler["inputs"]["steps"]
+    steps = _inputs(job["graph"], "KSampler").get("steps", 0)
     for step in range(1, steps + 1):
         about = {"value": step, "max": steps, "prompt_id": job["id"], "node": "5"}
         await _say(socket, "progress", about)
@@ -220,20 +224,21 @@ def _refusal(kind: str, message: str, nodes: dict[str, Any] | None = None) -> di
     return {"error": error, "node_errors": nodes or {}}
 
 
-def _node(graph: Graph, *kinds: str) -> dict[str, Any]:
-    return next(node for node in graph.values() if node["class_type"] in kinds)
+def _inputs(graph: Graph, *kinds: str) -> dict[str, Any]:
+    """Those of the first node of these kinds; none where there is no such node."""
+    return next((node["inputs"] for node in graph.values() if node["class_type"] in kinds), {})
 
 
 def _finish(vendor: Vendor, job: dict[str, Any]) -> None:
     """Draw what the graph asks for and enter it in the history."""
     graph = job["graph"]
-    canvas = _node(graph, "EmptyLatentImage", "ImageScale")["inputs"]
-    batch = _node(graph, "EmptyLatentImage", "RepeatLatentBatch")["inputs"]
-    seed = _node(graph, "KSampler")["inputs"]["seed"]
+    canvas = _inputs(graph, "EmptyLatentImage", "ImageScale")
+    batch = _inputs(graph, "EmptyLatentImage", "RepeatLatentBatch")
+    seed = _inputs(graph, "KSampler").get("seed", 0)
     outputs = {}
     for name, node in graph.items():
         if kind := OUTPUTS.get(node["class_type"]):
-            made = range(batch.get("batch_size") or batch["amount"])
+            made = range(batch.get("batch_size") or batch.get("amount", 1))
             files = [f"{name}_{job['id']}_{number}.png" for number in made]
             for number, file in enumerate(files):
                 drawn = picture(canvas["width"], canvas["height"], seed + number)

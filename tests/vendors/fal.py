@@ -21,6 +21,7 @@ _TAKES: dict[str, set[str]] = {
     "fal-ai/flux/schnell": {"image_size", "num_images", "num_inference_steps"},
     "fal-ai/flux/dev": {"image_size", "num_images", "num_inference_steps"},
     "fal-ai/flux/dev/image-to-image": {"image_url", "strength", "num_images"},
+    "fal-ai/flux-pro/v1/fill": {"image_url", "mask_url", "num_images"},
     "fal-ai/flux-2-pro": {"image_size", "safety_tolerance"},
     "fal-ai/flux-2-pro/edit": {"image_size", "safety_tolerance", "image_urls"},
 }
@@ -28,6 +29,7 @@ _ALL_TAKE = {"prompt", "seed", "output_format", "enable_safety_checker"}
 _REFERENCES = {
     "fal-ai/flux/dev/image-to-image": "image_url",
     "fal-ai/flux-2-pro/edit": "image_urls",
+    "fal-ai/flux-pro/v1/fill": "image_url",
 }
 
 

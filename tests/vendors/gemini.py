@@ -37,7 +37,7 @@ async def generate(model: str, request: Request) -> Response:
     refusal = _refusal(request, model, body)
     if instead := await vendor_of(request).begin(request, body, charges=refusal is None):
         return instead
-    return refusal or JSONResponse(_good(model, body))
+    return refusal or JSONResponse(_good(model, body, len(vendor_of(request).charges)))
 
 
 def answer(
@@ -67,7 +67,7 @@ def inline(data: bytes, kind: str = "image/png") -> dict[str, Any]:
     return {"inlineData": {"mimeType": kind, "data": base64.b64encode(data).decode()}}
 
 
-def _good(model: str, body: dict[str, Any]) -> dict[str, Any]:
+def _good(model: str, body: dict[str, Any], number: int) -> dict[str, Any]:
     config = body["generationConfig"]["imageConfig"]
     across, down = map(int, config["aspectRatio"].split(":"))
     side = _SIZES_PX[config["imageSize"]]
@@ -87,7 +87,7 @@ def _good(model: str, body: dict[str, Any]) -> dict[str, Any]:
         "thoughtsTokenCount": THOUGHT_TOKENS,
         "totalTokenCount": PROMPT_TOKENS + images_in + image_out + THOUGHT_TOKENS,
     }
-    seed = body["generationConfig"].get("seed", 0)
+    seed = body["generationConfig"].get("seed", number)
     return answer([inline(picture(width, height, seed))], usage=usage)
 
 

@@ -6,12 +6,14 @@ Source: https://developers.openai.com/api/reference/resources/images
 from __future__ import annotations
 
 import base64
+import io
 import math
 import uuid
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
+from PIL import Image
 
 from tests.vendors.stand_in import form_of, picture, vendor_of
 
@@ -29,7 +31,7 @@ _MODELS = (
     "gpt-image-2.6-flare",
     "gpt-image-2.6-sunburst",
 )
-_FIELDS = {"model", "prompt", "n", "size", "quality", "image", "image[]"}
+_FIELDS = {"model", "prompt", "n", "size", "quality", "image", "image[]", "mask"}
 
 
 @router.post("/images/generations")
@@ -110,9 +112,18 @@ def _refusal(request: Request, body: dict[str, Any], references: int) -> Respons
         return problem(400, said, "unknown_parameter", unknown[0])
     if not 1 <= int(body.get("n", 1)) <= 10 or references > 16:
         return problem(400, "Too many pictures.", "invalid_value", "n")
+    if "mask" in body and not _fits(body["mask"], body.get("image", body.get("image[]"))):
+        return problem(400, "Invalid mask image format.", "invalid_image_format", "mask")
     if body.get("quality", "medium") not in TOKENS:
         return problem(400, f"Invalid value: '{body['quality']}'.", "invalid_value", "quality")
     return _size_refusal(str(body.get("size")))
+
+
+def _fits(mask: bytes, given: Any) -> bool:
+    """A mask is a PNG with transparency, of its picture's format and size."""
+    first = given[0] if isinstance(given, list) else given
+    with Image.open(io.BytesIO(mask)) as hole, Image.open(io.BytesIO(first)) as image:
+        return (hole.mode, hole.format, hole.size) == ("RGBA", image.format, image.size)
 
 
 def _size_refusal(size: str) -> Response | None:

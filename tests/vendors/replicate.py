@@ -28,6 +28,7 @@ _TAKES: dict[str, set[str]] = {
     "black-forest-labs/flux-1.1-pro": {"aspect_ratio", "width", "height", "image_prompt"},
     "black-forest-labs/flux-2-pro": {"aspect_ratio", "width", "height", "input_images"},
     "black-forest-labs/flux-2-flex": {"aspect_ratio", "width", "height", "input_images"},
+    "black-forest-labs/flux-fill-pro": {"image", "mask"},
     _COMMUNITY: {"width", "height", "negative_prompt"},
 }
 _ALL_TAKE = {"prompt", "seed", "output_format", "num_inference_steps", "prompt_upsampling"}

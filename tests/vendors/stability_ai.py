@@ -32,6 +32,32 @@ async def generate(service: str, request: Request) -> Response:
     )
 
 
+@router.post("/v2beta/stable-image/edit/inpaint")
+async def inpaint(request: Request) -> Response:
+    body = await form_of(request)
+    if instead := await vendor_of(request).begin(request, body):
+        return instead
+    if not body.get("prompt") or "image" not in body or "strength" in body:
+        return Response('{"name": "bad_request", "errors": ["prompt: required"]}', 400)
+    return _made(picture(*_size(body), int(body["seed"])), body["seed"])
+
+
+@router.post("/v2beta/stable-image/upscale/fast")
+async def upscale(request: Request) -> Response:
+    body = await form_of(request)
+    if instead := await vendor_of(request).begin(request, body):
+        return instead
+    if set(body) != {"image", "output_format"}:
+        return Response('{"name": "bad_request", "errors": ["unknown field"]}', 400)
+    width, height = _size(body)
+    return _made(picture(4 * width, 4 * height), "0")
+
+
+def _made(data: bytes, seed: str) -> Response:
+    headers = {"finish-reason": "SUCCESS", "seed": seed}
+    return Response(data, media_type="image/png", headers=headers)
+
+
 def _size(body: dict[str, Any]) -> tuple[int, int]:
     """About a megapixel in the ratio that is asked for, else as large as the picture given."""
     if "image" in body:

@@ -58,7 +58,8 @@ class TestPlainJob:
         assert state.progress_percentage == 100
         assert state.review is None
         assert state.result is not None
-        assert [v.format for v in state.result.images[0].variants] == ["png", "webp"]
+        image = state.result.images[0]
+        assert [v.format for v in [image.main, *image.further]] == ["png", "webp"]
         record = await archive.read_job(job.id)
         assert record is not None
         assert record.state == state
@@ -223,6 +224,27 @@ class TestReview:
         record = await archive.read_job(final_id(job.id))
         assert record is not None
         assert record.request.draft_job_id == job.id
+
+    async def test_the_final_is_bound_to_the_image_that_was_chosen(
+        self, client: Client, planner: Planner, new_worker: WorkerFactory
+    ) -> None:
+        asked = wish().model_copy(update={"num_images": 3, "seed": 7})
+        async with new_worker() as provider:
+            job = await start_job(client, planner.job(asked))
+            await job.signal(ImageJobWorkflow.approve, Approval(image_index=3))
+
+            async def problem() -> str | None:
+                review = (await job.query(ImageJobWorkflow.status)).review
+                return review.problem if review else None
+
+            told = await eventually(problem, "the approval is refused")
+            await job.signal(ImageJobWorkflow.approve, Approval(image_index=2))
+            state = await job.result()
+            await finished(client, final_id(job.id))
+        assert told == f"There is no image 3 of '{job.id}', which has 3: image_index is 0 to 2."
+        assert state.review is not None
+        assert (state.review.image_index, state.review.problem) == (2, None)
+        assert (provider.orders[-1].spec.seed, provider.orders[-1].count) == (9, 1)
 
     @pytest.mark.parametrize("times", [2, 5])
     async def test_approving_again_does_not_start_a_second_final(

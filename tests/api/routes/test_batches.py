@@ -213,6 +213,23 @@ class TestApproveBatch:
         assert "rejected" in results[first]["detail"]
         assert answer.json()["decided"] == 1
 
+    async def test_a_final_is_there_from_its_approval_on_even_while_nobody_can_tell_of_it(
+        self, api: Caller, new_worker: WorkerFactory
+    ) -> None:
+        async with new_worker():
+            batch = await api.create_batch({})
+            [draft] = batch["job_ids"]
+            await api.batch_once(
+                batch["batch_id"], lambda seen: seen["review_counts"], "the draft awaits review"
+            )
+        assert (await api.job(f"{draft}-final"))["status"] == "pending"
+
+        async def is_denied() -> bool:
+            return (await api.get(f"/jobs/{draft}-final")).status_code == 404
+
+        async with new_worker():
+            await eventually(is_denied, "nobody has approved it")
+
     async def test_nothing_to_approve_is_no_error(self, staffed: Caller) -> None:
         created = await drafts(staffed, 1)
         await staffed.post(f"/batches/{created['batch_id']}/approve")

@@ -418,6 +418,23 @@ class TestApprove:
         assert (image["width"], image["height"]) == size
         assert final["is_draft"] is False
 
+    async def test_one_of_several_images_may_be_chosen(
+        self, api: Caller, new_worker: WorkerFactory
+    ) -> None:
+        async with new_worker() as provider:
+            draft_id = await api.draft(num_images=3, seed=7)
+            for index in (3, -1, "1", True):
+                answer = await api.post(f"/jobs/{draft_id}/approve", {"image_index": index})
+                refused = problem(answer, 422, "invalid_request")
+                assert [error["field"] for error in refused["errors"]] == ["image_index"]
+            await api.post(f"/jobs/{draft_id}/approve", {"imageIndex": 2})
+            final = await api.completed(final_id(draft_id))
+            draft = await api.job(draft_id)
+            [_, listed] = (await api.get("/jobs")).json()["jobs"]
+        assert [image["seed"] for image in final["result"]["images"]] == [9]
+        assert provider.orders[-1].spec.num_images == 1
+        assert draft["review"]["image_index"] == listed["review"]["image_index"] == 2
+
     async def test_an_impossible_wish_is_refused_and_the_draft_still_awaits_review(
         self, staffed: Caller
     ) -> None:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from settings import Settings
-from tests.api.conftest import Caller, Json, Serve
+from tests.api.conftest import Caller, Json, Serve, problem
 
 CONFIG = """
 [providers.mirror]
@@ -13,6 +13,17 @@ title = "Mirror"
 kind = "stability_ai"
 base_url = "https://user:hunter2@images.example.com/v1"
 defaults = { draft = "old", standard = "new", high = "new", ultra = "new" }
+
+[styles.night_shift]
+about = "After dark."
+palette = ["navy", "#f2b632"]
+high = { provider = "mirror" }
+
+[styles.theirs]
+tenants = ["acme"]
+
+[placements.side-bar]
+aspect_ratio = "9:16"
 
 [providers.mirror.models.old]
 expected_seconds = { draft = 1 }
@@ -72,7 +83,7 @@ class TestProviders:
         assert studio["configured"]
         assert "problem" not in studio
         assert studio["default_for"] == ["draft", "standard", "high", "ultra"]
-        assert studio["models"] == ["studio-1"]
+        assert studio["models"] == ["studio-1", "lanczos"]
 
     async def test_one_without_its_key_says_what_would_fix_it(
         self, serve: Serve, monkeypatch: pytest.MonkeyPatch
@@ -123,3 +134,50 @@ class TestModels:
         assert "21:9" in core["sizes"]["aspect_ratios"]
         studio = await model(door, "studio", "studio-1")
         assert "aspect_ratios" not in studio["sizes"]
+
+
+class TestStyles:
+    async def test_those_of_the_callers_tenant_are_told(self, mirrored: Caller) -> None:
+        assert await listed(mirrored, "styles") == [
+            {
+                "name": "night-shift",
+                "about": "After dark.",
+                "palette": ["navy", "#f2b632"],
+                "providers": {"high": "mirror"},
+            }
+        ]
+
+    async def test_a_style_of_another_tenants_is_a_word_like_any_other(
+        self, mirrored: Caller
+    ) -> None:
+        body = {"prompt": "sea at dawn", "style": "theirs", "quality": "high"}
+        quoted = (await mirrored.post("/quote", body)).json()
+        assert quoted["images"][0]["provider"] == "studio"
+        own = (await mirrored.post("/quote", {**body, "style": "night_shift"})).json()
+        assert own["images"][0]["provider"] == "mirror"
+
+
+class TestPlacements:
+    async def test_a_form_learns_names_and_sizes(self, mirrored: Caller) -> None:
+        placements = {each["name"]: each for each in await listed(mirrored, "placements")}
+        assert list(placements) == ["hero", "featured", "inline", "social", "side-bar"]
+        assert placements["social"]["sizes"]["high"] == {"width": 1200, "height": 630}
+        assert placements["side-bar"]["aspect_ratio"] == "9:16"
+        assert placements["side-bar"]["prompt"] == "{prompt}"
+
+    async def test_an_unknown_one_is_refused_with_those_that_are_known(
+        self, mirrored: Caller
+    ) -> None:
+        for path, body in (
+            ("/generate-async", {"prompt": "sea at dawn", "placement": "foot_er"}),
+            ("/quote", {"images": [{"prompt": "sea at dawn", "placement": "foot_er"}]}),
+        ):
+            refused = problem(await mirrored.post(path, body), 422, "invalid_request")
+            assert "side-bar, social" in refused["detail"]
+            assert [error["field"].split(".")[-1] for error in refused["errors"]] == ["placement"]
+
+    async def test_a_quote_is_of_its_size(self, mirrored: Caller) -> None:
+        body = {"prompt": "sea at dawn", "placement": "hero", "quality": "draft"}
+        [image] = (await mirrored.post("/quote", body)).json()["images"]
+        assert (image["width"], image["height"]) == (640, 360)
+        assert (image["final"]["width"], image["final"]["height"]) == (1920, 1080)
