@@ -71,6 +71,8 @@ class Reworks:
         record = await self._archive.read_job(job_id)
         if record is None:
             raise refusal(f"The job '{job_id}' is not kept any more", "source_job_id")
+        if record.state.gone_at is not None:
+            raise refusal(f"The images of the job '{job_id}' are gone", "source_job_id")
         return record
 
     async def _of_job(self, record: JobRecord, index: int) -> Source:
