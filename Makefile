@@ -18,7 +18,7 @@ FOR_DEVELOPMENT := $(VENV)/.installed-dev
 FOR_DIFFUSION := $(VENV)/.installed-diffusers
 
 .DEFAULT_GOAL := help
-.PHONY: help up test lint format lock bench chaos diffusers clean
+.PHONY: help up test lint format lock clients bench chaos diffusers clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -60,6 +60,10 @@ lock: $(VENV)/.python $(OUR_UV) ## Resolve pyproject.toml anew into the two lock
 
 clean: ## Remove the environment and the caches, never the data
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache htmlcov .coverage
+
+clients: $(FOR_DEVELOPMENT) ## Make the clients' types from the API anew; needs Node
+	@cd clients/typescript && npm ci --prefer-offline --silent
+	$(BIN)/python clients/generate.py
 
 # An environment that is there already is kept, whatever made it.
 $(VENV)/.python:

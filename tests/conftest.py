@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
@@ -28,6 +29,10 @@ from tests.starting import REVIEW_SECONDS, BatchStarter, wish
 from tests.vendors.stand_in import StandIn, running_stand_in
 from tests.waiting import free_port, running
 from worker import build_workers
+
+# The same examples in every run, and no clock to lose against.
+hypothesis_settings.register_profile("darkroom", deadline=None, derandomize=True, database=None)
+hypothesis_settings.load_profile("darkroom")
 
 NAMESPACES = [f"test-{number}" for number in range(400)]
 
