@@ -203,6 +203,12 @@ class Settings(BaseSettings):
         return _listed(self.cors_origins)
 
     @property
+    def image_origins(self) -> list[str]:
+        """Whence images are loaded that this API does not serve under the address it came by."""
+        urls = (self.public_url, self.asset_base_url)
+        return sorted({_origin(url) for url in urls if url is not None})
+
+    @property
     def keeping(self) -> Keeping:
         """How long images are kept where their tenant has no other wish."""
         return Keeping(
@@ -261,6 +267,11 @@ class Settings(BaseSettings):
 
 
 _OUTSIDE_ENGINE = ("TEMPORAL_ADDRESS", "TEMPORAL_PROFILE", "TEMPORAL_CONFIG_FILE")
+
+
+def _origin(url: AnyHttpUrl) -> str:
+    port = f":{url.port}" if url.port != {"http": 80, "https": 443}[url.scheme] else ""
+    return f"{url.scheme}://{url.host}{port}"
 
 
 def _cipher_keys(text: str) -> tuple[bytes, ...]:

@@ -127,6 +127,7 @@ def job_answer(
         error_message=state.error.message if state.error else None,
         estimated_time_remaining=estimates.remaining(card.recipe, card.expected_seconds, state),
         is_draft=card.is_draft,
+        title=card.title,
         final_job_id=state.final_job_id,
         operation=card.operation,
         source_job_id=card.source_job_id,

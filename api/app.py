@@ -25,8 +25,10 @@ from api.metering import Metering
 from api.routes import (
     batches,
     blogs,
+    caller,
     codec,
     costs,
+    desk,
     edits,
     files,
     health,
@@ -62,7 +64,7 @@ _HEADERS_TAKEN = (
 )
 _ROUTES = (
     *(images, edits, quote, jobs, batches, blogs),
-    *(streams, costs, providers, files, provenance, webhooks),
+    *(streams, costs, providers, files, provenance, webhooks, caller),
 )
 _UNTRACED = ("/health", "/metrics")
 _HEADERS_SHOWN = ("Content-Range", "ETag", "Location", "Retry-After", REQUEST_ID)
@@ -117,6 +119,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.include_router(codec.router)
     app.include_router(health.router)
     app.include_router(metrics.router)
+    app.include_router(desk.router)
     app.openapi = cache(lambda: problems.document(app))  # type: ignore[method-assign]
     return app
 

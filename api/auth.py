@@ -58,6 +58,7 @@ class _Known(SecurityBase):
 
 _known = _Known()
 
+Anybody = Annotated[Caller, Security(_known)]
 Generating = Annotated[Caller, Security(_known, scopes=[Scope.GENERATE])]
 Reviewing = Annotated[Caller, Security(_known, scopes=[Scope.REVIEW])]
 Reading = Annotated[Caller, Security(_known, scopes=[Scope.READ])]

@@ -21,10 +21,11 @@ from domain.errors import Forbidden, Refusal, Unauthenticated
 _OPEN = frozenset(
     {
         *("/health", "/health/live", "/health/ready"),
+        "/",
         *("/docs", "/docs/oauth2-redirect", "/redoc", "/openapi.json"),
     }
 )
-_FILES = f"{API}/files/"
+_FILES = (f"{API}/files/", "/desk/")
 
 
 class Doorkeeper:
@@ -70,7 +71,8 @@ class Doorkeeper:
 def is_open(path: str) -> bool:
     """Whether a path is for everybody.
 
-    The keys of files cannot be guessed, and a browser's `<img>` sends no header.
+    The keys of stored files cannot be guessed, and a browser's `<img>` sends no header. The review
+    desk's own files are no secret; what it shows is.
     """
     return path in _OPEN or path.startswith(_FILES)
 

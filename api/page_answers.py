@@ -32,6 +32,7 @@ def listed_job(snapshot: JobSnapshot, at: Addresses) -> ListedJob:
     """A job as a list tells it."""
     card, state = snapshot.card, snapshot.state
     result, error = state.result, state.error
+    image = result.images[0] if result else None
     return ListedJob(
         job_id=snapshot.job_id,
         status=state.status,
@@ -56,10 +57,15 @@ def listed_job(snapshot: JobSnapshot, at: Addresses) -> ListedJob:
         revision_of=card.revision_of,
         revision_job_id=state.revision_job_id,
         retry_of=card.retry_of,
+        title=card.title,
         url=at.file(result.key(result.images[0].variants[0])) if result else None,
+        width=image.variants[0].width_px if image else None,
+        height=image.variants[0].height_px if image else None,
         gone=state.gone_at is not None,
-        thumbnail_url=thumbnail_url(result.images[0], result, at.file) if result else None,
-        alt_text=result.images[0].alt_text if result else None,
+        thumbnail_url=thumbnail_url(image, result, at.file) if result and image else None,
+        thumbhash=image.thumbhash if image else None,
+        dominant_color=image.dominant_color if image else None,
+        alt_text=image.alt_text if image else None,
         image_count=len(result.images) if result else None,
         error_code=error.code if error else None,
         error_message=error.message if error else None,

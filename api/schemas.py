@@ -44,6 +44,7 @@ from domain.jobs import (
     Outcome,
     Stage,
 )
+from domain.keys import Scope
 from domain.operations import Operation
 from domain.provenance import ManifestState
 from domain.reviews import (
@@ -495,6 +496,7 @@ class ImageJobStatusResponse(BaseModel):
     error_message: Maybe[str]
     estimated_time_remaining: Maybe[int]
     is_draft: bool
+    title: Annotated[Maybe[str], Field(description="How the prompt begins")]
     final_job_id: Maybe[str]
     operation: Maybe[Operation] = Field(description="Left out for `generate`")
     source_job_id: Maybe[str] = Field(description="Whose picture it begins from")
@@ -516,6 +518,15 @@ class ImageJobStatusResponse(BaseModel):
     cancellation: Maybe[Cancellation]
     cost: Maybe[CostAnswer]
     links: LinksAnswer
+
+
+class CallerAnswer(BaseModel):
+    """Who sent the request."""
+
+    tenant: str
+    key_name: Maybe[str] = Field(description="Left out where no keys are set up")
+    scopes: list[Scope] = Field(description="All that the caller may do; `admin` is all of them")
+    version: str = Field(description="Darkroom's")
 
 
 class FinalBody(FinalChoices, Body):

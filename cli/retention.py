@@ -16,6 +16,7 @@ import engine
 from api.engine_room import EngineRoom
 from cli.errors import CommandError, told_in_one_sentence
 from cli.up import engine_environment
+from domain.errors import EngineAway
 from domain.ids import new_asset_token
 from domain.names import RETENTION_SCHEDULE, TASK_QUEUE
 from domain.retention import Report, RetentionRequest
@@ -53,9 +54,9 @@ async def _sweep_now() -> None:
 
 async def _look() -> None:
     client = await _connected()
-    if not await EngineRoom(client).count_workers():
-        raise CommandError("no worker is running that could look")
     try:
+        if not await EngineRoom(client).count_workers():
+            raise CommandError("no worker is running that could look")
         report = await client.execute_workflow(
             RetentionWorkflow.run,
             RetentionRequest(dry_run=True),
@@ -65,6 +66,8 @@ async def _look() -> None:
         )
     except WorkflowFailureError as error:
         raise CommandError(f"it did not succeed: {error.cause}") from error
+    except EngineAway as error:
+        raise CommandError("the engine does not answer") from error
     _show(report)
 
 

@@ -195,7 +195,8 @@ def banner(plan: Plan) -> Text:
     """The addresses, something to try, and where things are."""
     url = _browse_url(plan.settings)
     lines = {
-        "Darkroom": f"{url}   API described at {url}/docs",
+        "desk": f"{url}   where drafts are reviewed",
+        "API": f"{url}/docs",
         "Temporal": _temporal_ui_url(plan.settings),
         "data": str(plan.home),
         "logs": str(plan.home / "logs"),

@@ -24,6 +24,8 @@ from domain.webhooks import Receiver, Subscription, WebhookEvent, receivers
 
 JsonScalar = str | int | float | bool
 
+_TITLE_CHARACTERS = 160
+
 
 class JobStatus(StrEnum):
     """What deployed frontends test for; there will never be a sixth."""
@@ -234,6 +236,7 @@ class JobRequest(Model):
             is_draft=self.is_draft,
             recipe=self.recipe,
             expected_seconds=self.targets[0].expected_seconds,
+            title=_title(self.spec.words.prompt),
             uses=sorted(self.uses) or None,
             **self.model_dump(include=_ON_THE_CARD, exclude_none=True),
         )
@@ -260,6 +263,8 @@ class JobCard(Model):
     source_job_id: str | None = None
     warnings: list[str] | None = None
     once: Once | None = None
+    title: str | None = None
+    """How the prompt begins, for lists; jobs of before have none."""
     uses: list[str] | None = None
     """Other jobs whose images it is made from, beside those named above."""
 
@@ -278,6 +283,11 @@ class JobCard(Model):
     def asked_model(self) -> str:
         """The first choice's."""
         return self.recipe.partition("/")[2].rpartition("/")[0]
+
+
+def _title(prompt: str) -> str:
+    line = " ".join(prompt[: 2 * _TITLE_CHARACTERS].split())
+    return line if len(line) <= _TITLE_CHARACTERS else f"{line[: _TITLE_CHARACTERS - 1].rstrip()}…"
 
 
 _ON_THE_CARD = set(JobCard.model_fields) & set(JobRequest.model_fields) - {"created_at"}

@@ -34,6 +34,7 @@ class Source(Model):
     image_index: int | None = None
     digital_source_type: str | None = None
     """What it says of itself, an IPTC NewsCode; None where it says nothing."""
+    alt_text: str | None = None
     provider: str | None = None
     """Who made it, where a job of ours did."""
     prompt: str | None = None

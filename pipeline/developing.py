@@ -183,8 +183,7 @@ def alt_text_of(spec: ImageSpec) -> str:
 
 
 def _described(spec: ImageSpec) -> str:
-    """What an edit says names only what changes."""
-    said, source = spec.words.prompt, spec.source
-    if source is None or spec.prompt == source.prompt:
-        return said
-    return "; ".join(filter(None, (source.prompt, said))) or "A picture"
+    """With what its source shows, as the words of an edit say only what changes."""
+    shown = spec.source.alt_text or "" if spec.source else ""
+    said = spec.words.prompt
+    return "; ".join(filter(None, (shown, "" if said in shown else said))) or "A picture"

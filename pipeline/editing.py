@@ -29,6 +29,7 @@ def source_of(record: JobRecord, image_index: int) -> Source | None:
         job_id=record.job_id,
         image_index=image_index,
         digital_source_type=image.digital_source_type,
+        alt_text=image.alt_text,
         provider=result.provider,
     )
     if not _is_drawn_from_words(spec):

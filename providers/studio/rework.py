@@ -19,7 +19,7 @@ from providers.studio import finishes, lexicon
 from providers.studio.art import Scene, compose, image_of
 from providers.studio.brief import Brief, prepare
 from providers.studio.canvas import Canvas
-from providers.studio.colour import Plane, luminance, mix, ramp
+from providers.studio.colour import Plane, column, luminance, ramp
 from providers.studio.finishes.grade import brightness
 from providers.upscaling import enlarged
 
@@ -27,7 +27,7 @@ OnProgress = Callable[[float], None]
 
 _FEATHER = 0.03
 """How far a mask's border fades inwards, in units of the picture."""
-_LIGHT_SHARE, _PALETTE_SHARE, _VARIED_SHARE = 0.7, 0.5, 0.3
+_LIGHT_SHARE, _PALETTE_SHARE, _VARIED_SHARE = 0.8, 0.5, 0.3
 _VEILED = frozenset({"fog", "snow", "rain"})
 _EXPOSURE = {"night": 0.36, "dusk": 0.58, "storm": 0.62, "dawn": 0.92}
 _TIGHTEST, _WIDEST = 0.72, 0.9
@@ -140,8 +140,7 @@ def _graded(
     """The picture in the brief's light or colours, with the finish of its look."""
     canvas = Canvas(*picture.size)
     canvas.rgb[:] = np.asarray(picture, dtype=np.float32).transpose(2, 0, 1) / np.float32(255)
-    grey = np.clip(brightness(canvas.rgb), 0, 1)
-    canvas.rgb += (_toned(brief, grey) - canvas.rgb) * np.float32(share)
+    canvas.rgb += (_toned(brief, canvas.rgb) - canvas.rgb) * np.float32(share)
     steps = finishes.steps(brief)
     for done, step in enumerate(steps, start=1):
         step(canvas)
@@ -149,18 +148,17 @@ def _graded(
     return image_of(canvas)
 
 
-def _toned(brief: Brief, grey: Plane) -> Plane:
-    """The brief's light or colours by the picture's brightness, which only a veil levels."""
-    light, tones = brief.light, brief.palette
+def _toned(brief: Brief, rgb: Plane) -> Plane:
+    """The picture under the brief's lamp, behind its veil, or else in its colours."""
+    light, tones, grey = brief.light, brief.palette, np.clip(brightness(rgb), 0, 1)
     if not brief.theme.lights:
         return ramp(sorted((tones.ink, *tones.tones[:2], tones.paper), key=luminance), grey)
     if light.name in _VEILED:
         return ramp((light.near, light.far, light.haze, light.sun), grey)
-    air = light.sky[1] if light.dark else light.haze
-    tint = ramp((light.near, mix(light.near, air, 0.5), air, light.sun), grey)
-    wanted = grey * np.float32(_EXPOSURE.get(light.name, 1.0))
-    tint *= np.minimum(wanted / np.maximum(brightness(tint), np.float32(0.02)), 2)[None]
-    return tint
+    kept = grey[None] + (rgb - grey[None]) * np.float32(0.4 if light.dark else 0.75)
+    exposure = _EXPOSURE.get(light.name, 1.0) / luminance(light.lamp)
+    lit: Plane = kept * column(light.lamp) * np.float32(exposure)
+    return lit
 
 
 def _opened(data: bytes, mode: str = "RGB") -> Image.Image:

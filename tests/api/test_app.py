@@ -47,6 +47,12 @@ CAN_ANSWER: dict[tuple[str, str], set[int]] = {
     },
     ("post", "/webhooks/test"): {200, 409, 503, *REFUSED},
     ("get", "/costs"): {200, 422, 503},
+    ("get", "/jobs/{job_id}/rounds"): {200, 404, 503},
+    ("get", "/jobs/{job_id}/provenance"): {200, 404, 503},
+    ("post", "/provenance"): {200, 413, 415},
+    ("get", "/styles"): {200},
+    ("get", "/placements"): {200},
+    ("get", "/caller"): {200},
     ("get", "/providers"): {200},
     ("get", "/models"): {200},
     ("get", "/files/{key}"): {200, 206, 304, 404, 410, 416, 503},
@@ -59,7 +65,6 @@ OPEN = {"/files/{key}"}
 class TestProblems:
     async def test_an_unknown_route_is_not_found(self, door: Caller) -> None:
         for path in (
-            "/",
             "/api/v2/images/generate",
             f"{API}/nothing",
             f"{API}/jobs/",

@@ -24,6 +24,7 @@ from domain.errors import (
     DarkroomError,
     DeliveryNotFound,
     EngineAway,
+    FileGone,
     FileNotFound,
     Forbidden,
     IdempotencyInFlight,
@@ -52,6 +53,7 @@ from storage.objects import ObjectStore
 from tests.api.conftest import API, DOCUMENT, Caller, Json, Serve, problem, put_behind, small
 from tests.api.keys import bearer, key
 from tests.api.test_budgets import PRICED, budget
+from tests.api.test_keeping import path_of, rejected, settled, sweep
 from tests.api.test_once import Overtaken, connected, new_key, send
 from tests.api.test_retrying import SHUT_DOWN
 from tests.conftest import WorkerFactory
@@ -221,7 +223,7 @@ CONTRACT = [
     Line(
         "GET /files/{key}",
         200,
-        codes="file_not_found range_not_satisfiable storage_unavailable",
+        codes="file_not_found file_gone range_not_satisfiable storage_unavailable",
         takes="Range If-None-Match",
         media_type="image/webp",
     ),
@@ -323,9 +325,27 @@ def produces(
     return decorate
 
 
+class TestSwept:
+    @pytest.fixture
+    def settings(self, settings: Settings) -> Settings:
+        return settings.model_copy(update={"keep_rejected_days": 0})
+
+    @produces(FileGone)
+    async def test_a_file_that_was_deleted(
+        self, api: Caller, client: Client, new_worker: WorkerFactory
+    ) -> httpx.Response:
+        async with new_worker():
+            job_id = await api.draft()
+            path = path_of(await api.job(job_id))
+            await rejected(api, job_id)
+            await settled(client, job_id)
+            await sweep(client)
+            return await api.get(path)
+
+
 class TestRefusals:
     def test_each_is_produced_here(self) -> None:
-        """One that is new needs a test below that is answered with it."""
+        """One that is new needs a test here that is answered with it."""
         assert set(kinds_below(Refusal)) == PRODUCED
 
     @produces(Unauthenticated)

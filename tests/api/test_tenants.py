@@ -121,7 +121,10 @@ async def test_a_stranger_is_let_in_nowhere(
     problem(answer, 401, "unauthenticated")
 
 
-@pytest.mark.parametrize(("method", "path", "operation"), CLOSED)
+@pytest.mark.parametrize(
+    ("method", "path", "operation"),
+    [each for each in CLOSED if each.id != "get /caller"],  # any key may ask whose it is
+)
 async def test_a_key_without_the_scope_is_forbidden_and_told_which(
     shared: Caller, method: str, path: str, operation: Json
 ) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import npm
 from tests.e2e.stack import Stack
 
 HERE = Path(__file__).parent
@@ -57,27 +57,10 @@ def run_flow(stack: Stack, compiled_flows: Path) -> RunFlow:
 
 def install_compiler() -> None:
     """Install what the lock names, unless that was done already."""
-    lock, installed = HERE / "package-lock.json", HERE / "node_modules" / ".package-lock.json"
-    if installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime:
-        return
-    output_of("npm", "ci", "--prefer-offline")
+    npm.install(HERE)
 
 
 def output_of(program: str, *arguments: str, url: str = "") -> str:
     """What a program prints; a test that cannot run it fails, and says what is missing."""
-    if shutil.which(program) is None:
-        pytest.fail(f"`{program}` is not on PATH; the contract's tests need Node 20 or newer")
-    done = subprocess.run(
-        [program, *arguments],
-        cwd=HERE,
-        env={**os.environ, "DARKROOM_URL": url, "NO_PROXY": "127.0.0.1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    if done.returncode:
-        told = f"{done.stdout}\n{done.stderr}".strip()
-        hint = " (is npm's registry reachable?)" if program == "npm" else ""
-        pytest.fail(f"`{program} {' '.join(arguments)}` failed{hint}:\n{told}", pytrace=False)
-    return done.stdout
+    env = {**os.environ, "DARKROOM_URL": url, "NO_PROXY": "127.0.0.1"}
+    return npm.output_of(HERE, program, *arguments, env=env)

@@ -13,8 +13,11 @@ from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from cli.preflight import find_program
+from domain.names import RETENTION_SCHEDULE, TASK_QUEUE
+from domain.retention import RetentionRequest
 from tests.e2e.stack import Stack
 from tests.e2e.waiting import eventually
+from workflows.retention import RetentionWorkflow
 
 
 def signal(stack: Stack, workflow_id: str, name: str, *arguments: Any) -> None:
@@ -63,6 +66,31 @@ def assert_ran_once(stack: Stack, job_ids: Iterable[str]) -> None:
     assets = stack.home / "s3" / "darkroom" / "assets"
     for job_id in wanted:
         assert len(list((assets / job_id).iterdir())) == 1
+
+
+def start_sweep(stack: Stack) -> str:
+    """Start a sweep that waits for nobody; returns its workflow id."""
+
+    async def start() -> str:
+        client = await _connected(stack)
+        sweep = await client.start_workflow(
+            RetentionWorkflow.run,
+            RetentionRequest(grace_seconds=0),
+            id=f"{RETENTION_SCHEDULE}-by-hand",
+            task_queue=TASK_QUEUE,
+        )
+        return sweep.id
+
+    return asyncio.run(start())
+
+
+def result_of(stack: Stack, workflow_id: str) -> Any:
+    """What a workflow returns once it has."""
+
+    async def wait() -> Any:
+        return await (await _connected(stack)).get_workflow_handle(workflow_id).result()
+
+    return asyncio.run(wait())
 
 
 async def _connected(stack: Stack) -> Client:

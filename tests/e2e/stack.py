@@ -60,6 +60,7 @@ class Stack:
             "DARKROOM_S3_PORT": str(free_port()),
             "DARKROOM_WORKER_METRICS_PORT": self.worker_metrics_url.rpartition(":")[2],
             "DARKROOM_STUDIO_CONCURRENCY": "2",
+            "DARKROOM_KEEP_REJECTED_DAYS": "0",
             "DARKROOM_WEBHOOK_SECRET": WEBHOOK_SECRET,
             **(environment or {}),
         }

@@ -10,6 +10,7 @@ from PIL import Image
 
 from domain.errors import InvalidOutput
 from domain.jobs import AltTextSource, ImageSpec, JobRequest, JobState, JobStatus, Stage, Target
+from domain.operations import Source
 from domain.renders import DevelopOrder, Original, Rendered
 from domain.reviews import ReviewState
 from domain.sizes import Quality
@@ -206,3 +207,19 @@ class TestAltText:
 
     def test_one_endless_word_is_cut_too(self) -> None:
         assert len(alt_text_of(spec("x" * 4000))) <= 251
+
+
+@pytest.mark.parametrize(
+    ("shown", "said", "alt_text"),
+    [
+        ("a lighthouse", "at night", "a lighthouse; at night"),
+        ("a lighthouse; at night", "at night", "a lighthouse; at night"),
+        (None, "at night", "at night"),
+        (None, "", "A picture"),
+    ],
+)
+def test_a_picture_from_a_picture_is_described_by_both(
+    shown: str | None, said: str, alt_text: str
+) -> None:
+    source = Source(key="k", width_px=64, height_px=64, alt_text=shown)
+    assert alt_text_of(spec(said).model_copy(update={"source": source})) == alt_text

@@ -18,8 +18,10 @@ from domain.budgets import Bill, Books, Budget, Budgets, Period
 from domain.errors import Billed, BudgetSpent, ContentRejected, OutcomeUnknown, ProviderUnavailable
 from domain.ids import final_id, item_id, keyed_job_id
 from domain.jobs import JobState, JobStatus
+from domain.names import RETENTION_SCHEDULE, TASK_QUEUE
 from domain.once import Held, Once
 from domain.operations import Operation, Source
+from domain.retention import RetentionRequest
 from domain.reviews import Approval, FinalChoices, Rejection, ReviewState, Revision
 from domain.sizes import Quality
 from domain.wishes import Wish
@@ -32,6 +34,7 @@ from workflows.claim import ClaimWorkflow
 from workflows.image_batch import ImageBatchWorkflow
 from workflows.image_job import ImageJobWorkflow
 from workflows.options import claim_options
+from workflows.retention import RetentionWorkflow
 
 Handle = WorkflowHandle[object, object]
 
@@ -364,6 +367,20 @@ async def budget_with_a_leak(stage: Stage) -> str:
     return _BUDGET
 
 
+async def sweep(stage: Stage) -> str:
+    async with stage.new_worker():
+        job = await _draft(stage)
+        await job.signal(ImageJobWorkflow.reject, Rejection())
+        await _closed(stage.client, job.id)
+        await stage.client.execute_workflow(
+            RetentionWorkflow.run,
+            RetentionRequest(grace_seconds=0.05),
+            id=RETENTION_SCHEDULE,
+            task_queue=TASK_QUEUE,
+        )
+    return RETENTION_SCHEDULE
+
+
 STORIES: dict[str, Story] = {
     story.__name__.replace("_", "-"): story
     for story in (
@@ -391,5 +408,6 @@ STORIES: dict[str, Story] = {
         claimed_key,
         used_budget,
         budget_with_a_leak,
+        sweep,
     )
 }

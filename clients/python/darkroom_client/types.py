@@ -285,6 +285,10 @@ class ReviseBody(TypedDict):
     model: NotRequired[str | None]
 
 
+Scope: TypeAlias = Literal["generate", "review", "read", "decode", "admin"]
+"""What a key may do."""
+
+
 class SizeAnswer(TypedDict):
     """In pixels."""
 
@@ -590,6 +594,18 @@ class C2paAnswer(TypedDict):
     """C2PA's codes of what failed"""
     manifests: list[ManifestAnswer]
     """The file's own first, then those of what it was made of"""
+
+
+class CallerAnswer(TypedDict):
+    """Who sent the request."""
+
+    tenant: str
+    key_name: NotRequired[str]
+    """Left out where no keys are set up"""
+    scopes: list[Scope]
+    """All that the caller may do; `admin` is all of them"""
+    version: str
+    """Darkroom's"""
 
 
 class CostAnswer(TypedDict):
@@ -944,12 +960,18 @@ class RoundJob(TypedDict):
     revision_of: NotRequired[str]
     revision_job_id: NotRequired[str]
     retry_of: NotRequired[str]
+    title: NotRequired[str]
+    """How the prompt begins"""
     url: NotRequired[str]
     """Of the first image, once it is made"""
+    width: NotRequired[int]
+    height: NotRequired[int]
     gone: NotRequired[bool]
     """Left out unless true: it was deleted, and its addresses answer 410"""
     thumbnail_url: NotRequired[str]
     """Its smallest variant"""
+    thumbhash: NotRequired[str]
+    dominant_color: NotRequired[str]
     alt_text: NotRequired[str]
     image_count: NotRequired[int]
     error_code: NotRequired[
@@ -1273,12 +1295,18 @@ class ListedJob(TypedDict):
     revision_of: NotRequired[str]
     revision_job_id: NotRequired[str]
     retry_of: NotRequired[str]
+    title: NotRequired[str]
+    """How the prompt begins"""
     url: NotRequired[str]
     """Of the first image, once it is made"""
+    width: NotRequired[int]
+    height: NotRequired[int]
     gone: NotRequired[bool]
     """Left out unless true: it was deleted, and its addresses answer 410"""
     thumbnail_url: NotRequired[str]
     """Its smallest variant"""
+    thumbhash: NotRequired[str]
+    dominant_color: NotRequired[str]
     alt_text: NotRequired[str]
     image_count: NotRequired[int]
     error_code: NotRequired[
@@ -1417,6 +1445,8 @@ class ImageJobStatusResponse(TypedDict):
     error_message: NotRequired[str]
     estimated_time_remaining: NotRequired[int]
     is_draft: bool
+    title: NotRequired[str]
+    """How the prompt begins"""
     final_job_id: NotRequired[str]
     operation: NotRequired[Operation]
     """Left out for `generate`"""

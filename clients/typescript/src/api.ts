@@ -214,6 +214,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/images/caller": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Caller
+         * @description Whose the key is that was sent, and what it may do; any key may ask.
+         */
+        get: operations["caller"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/images/costs": {
         parameters: {
             query?: never;
@@ -1284,6 +1304,29 @@ export interface components {
             trusted: boolean;
         };
         /**
+         * CallerAnswer
+         * @description Who sent the request.
+         */
+        CallerAnswer: {
+            /**
+             * Key Name
+             * @description Left out where no keys are set up
+             */
+            key_name?: string;
+            /**
+             * Scopes
+             * @description All that the caller may do; `admin` is all of them
+             */
+            scopes: components["schemas"]["Scope"][];
+            /** Tenant */
+            tenant: string;
+            /**
+             * Version
+             * @description Darkroom's
+             */
+            version: string;
+        };
+        /**
          * Cancellation
          * @description What came of a cancel that did not end the job.
          * @enum {string}
@@ -1881,6 +1924,11 @@ export interface components {
             status: components["schemas"]["JobStatus"];
             /** Tags */
             tags: string[];
+            /**
+             * Title
+             * @description How the prompt begins
+             */
+            title?: string;
             /** Warnings */
             warnings?: string[];
         };
@@ -2049,6 +2097,8 @@ export interface components {
              * @enum {string}
              */
             current_stage: "queued" | "generating" | "uploading" | "completed" | "failed";
+            /** Dominant Color */
+            dominant_color?: string;
             /** Draft Job Id */
             draft_job_id?: string;
             /**
@@ -2066,6 +2116,8 @@ export interface components {
              * @default false
              */
             gone?: boolean;
+            /** Height */
+            height?: number;
             /** Image Count */
             image_count?: number;
             /** Is Draft */
@@ -2105,16 +2157,25 @@ export interface components {
             status: components["schemas"]["JobStatus"];
             /** Tags */
             tags: string[];
+            /** Thumbhash */
+            thumbhash?: string;
             /**
              * Thumbnail Url
              * @description Its smallest variant
              */
             thumbnail_url?: string;
             /**
+             * Title
+             * @description How the prompt begins
+             */
+            title?: string;
+            /**
              * Url
              * @description Of the first image, once it is made
              */
             url?: string;
+            /** Width */
+            width?: number;
         };
         /**
          * ManifestAnswer
@@ -2766,6 +2827,8 @@ export interface components {
              * @enum {string}
              */
             current_stage: "queued" | "generating" | "uploading" | "completed" | "failed";
+            /** Dominant Color */
+            dominant_color?: string;
             /** Draft Job Id */
             draft_job_id?: string;
             /**
@@ -2783,6 +2846,8 @@ export interface components {
              * @default false
              */
             gone?: boolean;
+            /** Height */
+            height?: number;
             /** Image Count */
             image_count?: number;
             /** Is Draft */
@@ -2831,6 +2896,8 @@ export interface components {
             status: components["schemas"]["JobStatus"];
             /** Tags */
             tags: string[];
+            /** Thumbhash */
+            thumbhash?: string;
             /**
              * Thumbnail Url
              * @description Its smallest variant
@@ -2839,10 +2906,17 @@ export interface components {
             /** Thumbnails */
             thumbnails: components["schemas"]["Thumbnail"][];
             /**
+             * Title
+             * @description How the prompt begins
+             */
+            title?: string;
+            /**
              * Url
              * @description Of the first image, once it is made
              */
             url?: string;
+            /** Width */
+            width?: number;
         };
         /**
          * RoundsAnswer
@@ -2854,6 +2928,12 @@ export interface components {
             /** Jobs */
             jobs: components["schemas"]["RoundJob"][];
         };
+        /**
+         * Scope
+         * @description What a key may do.
+         * @enum {string}
+         */
+        Scope: "generate" | "review" | "read" | "decode" | "admin";
         /**
          * SizeAnswer
          * @description In pixels.
@@ -4184,6 +4264,53 @@ export interface operations {
             };
             /** @description `storage_unavailable` */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    caller: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CallerAnswer"];
+                };
+            };
+            /** @description `unauthenticated` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_requests` */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
