@@ -146,7 +146,8 @@ def frontends(package: Path, whole_stack: Stack, tmp_path_factory: pytest.TempPa
     for name, code in [*found, ("readme.ts", readme)]:
         (folder / name).write_text(code.replace(DEFAULT_URL, whole_stack.url))
     told = json.loads((package / "tsconfig.json").read_text())["compilerOptions"]
-    told |= {"rootDir": ".", "outDir": ".", "jsx": "react-jsx", "declaration": False}
+    told |= {"rootDir": ".", "jsx": "react-jsx", "declaration": False}
+    del told["outDir"]  # beside each other
     (folder / "tsconfig.json").write_text(json.dumps({"compilerOptions": told}))
     (folder / "package.json").write_text('{"type": "module"}')
     modules = folder / "node_modules"
