@@ -25,18 +25,28 @@ def attentive_crop(image: Image.Image, width_px: int, height_px: int) -> Image.I
 
     None where it would have to be enlarged by more than a half.
     """
-    share = min(image.width / width_px, image.height / height_px)
-    if share * _MOST_ENLARGED < 1:
+    if min(image.width / width_px, image.height / height_px) * _MOST_ENLARGED < 1:
         return None
-    across, down = width_px * share, height_px * share
     left, top = _place(image, width_px / height_px)
-    left, top = min(left, image.width - across), min(top, image.height - down)
     return image.resize(
         (width_px, height_px),
         Image.Resampling.LANCZOS,
-        box=(left, top, left + across, top + down),
+        box=largest_box(image.size, (width_px, height_px), left, top),
         reducing_gap=2.0,
     )
+
+
+def largest_box(
+    whole: tuple[int, int], shape: tuple[int, int], left: float, top: float
+) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom of the largest part of a shape, near a place, inside the whole.
+
+    Inside also by the last bit of a product: an encoder refuses a box that is not.
+    """
+    share = min(whole[0] / shape[0], whole[1] / shape[1])
+    across, down = min(shape[0] * share, whole[0]), min(shape[1] * share, whole[1])
+    left, top = max(0.0, min(left, whole[0] - across)), max(0.0, min(top, whole[1] - down))
+    return left, top, min(left + across, whole[0]), min(top + down, whole[1])
 
 
 def _place(image: Image.Image, shape: float) -> tuple[float, float]:

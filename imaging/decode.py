@@ -10,6 +10,10 @@ from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from domain.errors import Billed, InvalidOutput
 
+# What a decoder only warns of, a picture near its limit or odd metadata, is no defect. Once for
+# the process: `catch_warnings` is for one thread, and pictures are decoded on many.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
 _MAX_PIXELS = 64_000_000
 _MAX_SIDE_PX = 16_383
 """The most that WebP takes."""
@@ -42,13 +46,10 @@ def decode(data: bytes) -> Decoded:
     Raises `InvalidOutput`, billed, for anything else.
     """
     try:
-        with warnings.catch_warnings():
-            # What a decoder only warns of, a picture near the limit or odd metadata, is no defect.
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
-                _refuse_costly(opened, data)
-                opened.load()
-                return _normalised(opened)
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
+            _refuse_costly(opened, data)
+            opened.load()
+            return _normalised(opened)
     except InvalidOutput:
         raise
     except Image.DecompressionBombError as error:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import warnings
 from collections.abc import Iterator
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -96,10 +95,8 @@ def upstream_of(marks: Marks) -> Upstream | None:
 def _opened(data: bytes) -> tuple[str, tuple[int, int], list[bytes]]:
     """Media type, width and height, and XMP packets; no pixel is decoded."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
-                size, kind, own = image.size, image.format, image.info.get("xmp")
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            size, kind, own = image.size, image.format, image.info.get("xmp")
     except Image.DecompressionBombError as error:
         raise Unreadable("The picture is too large to look at.") from error
     except Exception as error:  # what damaged bytes raise is each decoder's own affair

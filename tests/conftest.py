@@ -8,7 +8,12 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from pathlib import Path
 
 import pytest
@@ -35,6 +40,9 @@ hypothesis_settings.register_profile("darkroom", deadline=None, derandomize=True
 hypothesis_settings.load_profile("darkroom")
 
 NAMESPACES = [f"test-{number}" for number in range(400)]
+SCHEDULING = [f"scheduling-{number}" for number in range(20)]
+_NO_SCHEDULER = ("--dynamic-config-value", "worker.perNamespaceWorkerCount=0")
+"""A namespace's scheduler polls for ever: four hundred of them cost a third of a core."""
 
 WorkerFactory = Callable[..., AbstractAsyncContextManager[FakeProvider]]
 
@@ -46,10 +54,24 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def engine_address(home: Path) -> Iterator[str]:
+    """Of an engine for everything but schedules."""
+    with _engine(home, NAMESPACES, *_NO_SCHEDULER) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def scheduling_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Of an engine for schedules too."""
+    with _engine(tmp_path_factory.mktemp("scheduling"), SCHEDULING) as address:
+        yield address
+
+
+@contextmanager
+def _engine(home: Path, namespaces: list[str], *more: str) -> Iterator[str]:
     port = free_port()
     child = embedded.engine(home, port, free_port())
-    names = itertools.chain.from_iterable(("--namespace", name) for name in NAMESPACES)
-    with running(child, home / "engine.log", *names):
+    names = itertools.chain.from_iterable(("--namespace", name) for name in namespaces)
+    with running(child, home / "engine.log", *more, *names):
         yield f"127.0.0.1:{port}"
 
 
@@ -83,6 +105,23 @@ def namespaces() -> Iterator[str]:
 async def client(engine_address: str, namespaces: Iterator[str]) -> Client:
     return await Client.connect(
         engine_address, namespace=next(namespaces), data_converter=pydantic_data_converter
+    )
+
+
+@pytest.fixture(scope="session")
+def scheduling_namespaces() -> Iterator[str]:
+    return iter(SCHEDULING)
+
+
+@pytest.fixture
+async def scheduling_client(
+    scheduling_address: str, scheduling_namespaces: Iterator[str]
+) -> Client:
+    """What the modules that test schedules take as `client`."""
+    return await Client.connect(
+        scheduling_address,
+        namespace=next(scheduling_namespaces),
+        data_converter=pydantic_data_converter,
     )
 
 

@@ -30,6 +30,11 @@ PAGE = page("retention.md")
 
 
 @pytest.fixture
+def client(scheduling_client: Client) -> Client:
+    return scheduling_client
+
+
+@pytest.fixture
 def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"keep_rejected_days": 0})
 

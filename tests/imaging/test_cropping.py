@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from imaging.cropping import attentive_crop
+from imaging.cropping import attentive_crop, largest_box
 
 
 def house(left: int, top: int, size: tuple[int, int]) -> Image.Image:
@@ -42,3 +44,26 @@ def red_px(image: Image.Image) -> tuple[int, int]:
     box = image.getchannel("G").point(lambda value: 255 * (value < 100), "L").getbbox()
     assert box
     return box[2] - box[0], box[3] - box[1]
+
+
+_SIDE = st.integers(1, 16_383)
+
+
+class TestLargestBox:
+    @settings(max_examples=500)
+    @given(
+        whole=st.tuples(_SIDE, _SIDE),
+        shape=st.tuples(_SIDE, _SIDE),
+        place=st.tuples(st.floats(0, 16_383), st.floats(0, 16_383)),
+    )
+    def test_it_lies_inside_the_whole_whatever_is_rounded(
+        self, whole: tuple[int, int], shape: tuple[int, int], place: tuple[float, float]
+    ) -> None:
+        left, top, right, bottom = largest_box(whole, shape, *place)
+        assert 0 <= left < right <= whole[0]
+        assert 0 <= top < bottom <= whole[1]
+
+    def test_a_picture_that_is_as_wide_as_it_may_be_is_cropped(self) -> None:
+        crop = attentive_crop(house(500, 300, (1344, 768)), 1200, 630)
+        assert crop
+        assert crop.size == (1200, 630)

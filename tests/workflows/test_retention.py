@@ -33,6 +33,11 @@ from workflows.retention import RetentionWorkflow
 
 
 @pytest.fixture
+def client(scheduling_client: Client) -> Client:
+    return scheduling_client
+
+
+@pytest.fixture
 def settings(settings: Settings) -> Settings:
     """All that can be swept is, at once."""
     classes = ("rejected", "expired", "unreviewed", "failed")

@@ -45,7 +45,7 @@ class TestRequests:
     async def test_what_no_route_knows_is_one_label(self, api: Caller) -> None:
         for path in ("/wp-login.php", "/.env"):
             await api.http.get(path)
-        await api.http.request("PROPFIND", "/")
+        await api.http.request("PROPFIND", "/dav")
         nowhere = {"route": "none", "status": 404}
         assert await count(api, "darkroom_http_requests_total", method="GET", **nowhere) == 2
         assert await count(api, "darkroom_http_requests_total", method="other", **nowhere) == 1
