@@ -334,8 +334,8 @@ class Reader:
     async def _promised(self, job_id: str, draft_id: str) -> JobSnapshot:
         """A final or next round that was named to its caller and is not started yet.
 
-        While no worker is there, that is seen by the decision waiting for one at the draft, or at
-        the draft's batch.
+        That is seen by the decision waiting for a worker at the draft, or at the draft's batch, and
+        then by what the draft does to carry it out.
         """
         try:
             description = await self._engine.describe_job(draft_id)
@@ -344,7 +344,9 @@ class Reader:
         draft = await self._job(draft_id, fresh=True)
         is_named = job_id in (draft.state.final_job_id, draft.state.revision_job_id)
         is_coming = draft.state.awaits_review and (
-            _has_news(description) or await self._is_decided_by_batch(draft_id)
+            _has_news(description)
+            or _is_starting(description, job_id)
+            or await self._is_decided_by_batch(draft_id)
         )
         if not is_named and not is_coming:
             raise _no_job(job_id)
@@ -448,6 +450,13 @@ class Reader:
 def _has_news(description: WorkflowExecutionDescription) -> bool:
     """Whether something waits for a worker to take it in, as a signal does."""
     return description.raw_description.HasField("pending_workflow_task")
+
+
+def _is_starting(description: WorkflowExecutionDescription, job_id: str) -> bool:
+    """Whether a draft that awaits review plans or starts that job just now."""
+    raw = description.raw_description
+    children = (child.workflow_id for child in raw.pending_children)
+    return bool(raw.pending_activities) or job_id in children
 
 
 def snapshot_of_record(record: JobRecord, *, is_final: bool) -> JobSnapshot:

@@ -5,13 +5,17 @@ from datetime import datetime
 
 import pytest
 from temporalio.client import Client, WorkflowExecutionStatus
+from temporalio.worker import Worker
 
 from domain.errors import Billed, ContentRejected, ProviderUnavailable
 from domain.ids import final_id
+from domain.names import TASK_QUEUE
 from providers.base import Order, Report
 from tests.api.conftest import Caller, Json, Serve, problem
 from tests.conftest import WorkerFactory
 from tests.fakes import FakeProvider, Gate
+from tests.waiting import eventually
+from workflows.image_job import ImageJobWorkflow
 
 SEED_FIELDS = {
     "job_id": str,
@@ -417,6 +421,23 @@ class TestApprove:
         image = final["result"]["images"][0]
         assert (image["width"], image["height"]) == size
         assert final["is_draft"] is False
+
+    async def test_its_final_is_pending_while_it_is_planned(
+        self, api: Caller, client: Client, new_worker: WorkerFactory
+    ) -> None:
+        async with new_worker():
+            draft_id = await api.draft()
+        answer = await api.post(f"/jobs/{draft_id}/approve")
+        draft = client.get_workflow_handle(draft_id)
+
+        async def is_planned() -> bool:
+            return bool((await draft.describe()).raw_description.pending_activities)
+
+        # Workflows go on, and nobody is there who plans.
+        async with Worker(client, task_queue=TASK_QUEUE, workflows=[ImageJobWorkflow]):
+            await eventually(is_planned, "the final is to be planned")
+            final = await api.job(answer.json()["final_job_id"])
+        assert (final["status"], final["draft_job_id"]) == ("pending", draft_id)
 
     async def test_one_of_several_images_may_be_chosen(
         self, api: Caller, new_worker: WorkerFactory
