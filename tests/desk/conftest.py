@@ -47,9 +47,10 @@ class Easel:
         self._gates: dict[str, asyncio.Event] = {}
 
     async def __call__(self, order: Order, report: Report) -> None:
-        if "held" in order.spec.prompt:
+        prompt = order.spec.words.prompt
+        if "held" in prompt:
             report(0.5)
-            await self._gate(order.spec.prompt).wait()
+            await self._gate(prompt).wait()
 
     def let_go(self, prompt: str) -> None:
         self._gate(prompt).set()
