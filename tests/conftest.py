@@ -39,8 +39,7 @@ from worker import build_workers
 hypothesis_settings.register_profile("darkroom", deadline=None, derandomize=True, database=None)
 hypothesis_settings.load_profile("darkroom")
 
-NAMESPACES = [f"test-{number}" for number in range(400)]
-SCHEDULING = [f"scheduling-{number}" for number in range(20)]
+_SCHEDULING = [f"scheduling-{number}" for number in range(20)]
 _NO_SCHEDULER = ("--dynamic-config-value", "worker.perNamespaceWorkerCount=0")
 """A namespace's scheduler polls for ever: four hundred of them cost a third of a core."""
 
@@ -53,16 +52,22 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def engine_address(home: Path) -> Iterator[str]:
+def all_namespaces(request: pytest.FixtureRequest) -> list[str]:
+    """One for each test, however many of them this process is given, and some for those of many."""
+    return [f"test-{number}" for number in range(len(request.session.items) + 100)]
+
+
+@pytest.fixture(scope="session")
+def engine_address(home: Path, all_namespaces: list[str]) -> Iterator[str]:
     """Of an engine for everything but schedules."""
-    with _engine(home, NAMESPACES, *_NO_SCHEDULER) as address:
+    with _engine(home, all_namespaces, *_NO_SCHEDULER) as address:
         yield address
 
 
 @pytest.fixture(scope="session")
 def scheduling_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Of an engine for schedules too."""
-    with _engine(tmp_path_factory.mktemp("scheduling"), SCHEDULING) as address:
+    with _engine(tmp_path_factory.mktemp("scheduling"), _SCHEDULING) as address:
         yield address
 
 
@@ -97,8 +102,8 @@ def aws_environment(store_keys: embedded.StoreKeys) -> None:
 
 
 @pytest.fixture(scope="session")
-def namespaces() -> Iterator[str]:
-    return iter(NAMESPACES)
+def namespaces(all_namespaces: list[str]) -> Iterator[str]:
+    return iter(all_namespaces)
 
 
 @pytest.fixture
@@ -110,7 +115,7 @@ async def client(engine_address: str, namespaces: Iterator[str]) -> Client:
 
 @pytest.fixture(scope="session")
 def scheduling_namespaces() -> Iterator[str]:
-    return iter(SCHEDULING)
+    return iter(_SCHEDULING)
 
 
 @pytest.fixture
