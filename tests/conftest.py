@@ -15,11 +15,13 @@ from contextlib import (
     contextmanager,
 )
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings as hypothesis_settings
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
+from xdist.scheduler import LoadFileScheduling
 
 from cli import embedded
 from domain.jobs import JobRequest
@@ -29,6 +31,7 @@ from providers.registry import Roster
 from settings import Settings
 from storage import objects
 from storage.archive import Archive
+from tests.e2e.stack import Stack
 from tests.fakes import FakeProvider
 from tests.starting import REVIEW_SECONDS, BatchStarter, wish
 from tests.vendors.stand_in import StandIn, running_stand_in
@@ -42,6 +45,9 @@ hypothesis_settings.load_profile("darkroom")
 _SCHEDULING = [f"scheduling-{number}" for number in range(20)]
 _NO_SCHEDULER = ("--dynamic-config-value", "worker.perNamespaceWorkerCount=0")
 """A namespace's scheduler polls for ever: four hundred of them cost a third of a core."""
+
+_ON_A_WHOLE_STACK = ("tests/clients/", "tests/contract/", "tests/e2e/")
+"""More tests than any one file has: their process begins with them."""
 
 WorkerFactory = Callable[..., AbstractAsyncContextManager[FakeProvider]]
 
@@ -211,3 +217,33 @@ def stand_in(one_stand_in: StandIn) -> StandIn:
     """The vendors, as if nothing had ever happened."""
     one_stand_in.reset()
     return one_stand_in
+
+
+@pytest.fixture(scope="session")
+def whole_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One Darkroom as an operator starts it, for all tests that only need one."""
+    stack = Stack(tmp_path_factory.mktemp("whole-stack"))
+    try:
+        yield stack
+    finally:
+        stack.close()
+
+
+@pytest.fixture
+def stack(whole_stack: Stack) -> Stack:
+    """The same, healthy whatever the test before has done to it."""
+    whole_stack.ensure_up()
+    return whole_stack
+
+
+class _WholeStacksTogether(LoadFileScheduling):  # type: ignore[misc]  # it has no types
+    """Tests go to processes by their files; those that share a whole stack all go to one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = str(super()._split_scope(nodeid))
+        return "whole stack" if file.startswith(_ON_A_WHOLE_STACK) else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    return _WholeStacksTogether(config, log)

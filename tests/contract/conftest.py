@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +17,6 @@ from tests.e2e.stack import Stack
 HERE = Path(__file__).parent
 
 RunFlow = Callable[[str], Any]
-
-
-@pytest.fixture(scope="package")
-def whole_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    stack = Stack(tmp_path_factory.mktemp("contract"))
-    try:
-        yield stack
-    finally:
-        stack.close()
-
-
-@pytest.fixture
-def stack(whole_stack: Stack) -> Stack:
-    whole_stack.ensure_up()
-    return whole_stack
 
 
 @pytest.fixture(scope="session")
