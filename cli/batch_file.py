@@ -117,7 +117,7 @@ def _take(batch: Batch, content: Any, text: str) -> None:
         node: Any = yaml.compose(text, yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError):
         raise batch.problem(
-            1, "it is too deep, or has characters that YAML takes none of"
+            1, "it is too deep, or has characters that YAML refuses"
         ) from None
     if isinstance(content, dict):
         batch.fields = {name: value for name, value in content.items() if name != "images"}
