@@ -154,24 +154,28 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def new_worker(client: Client, store: objects.ObjectStore, settings: Settings) -> WorkerFactory:
-    """Run all workers, without a workflow cache, around a block; yields the fake provider."""
+    """Run all workers, without a workflow cache, around a block; yields the fake provider.
+
+    `crews` is how many times they are run.
+    """
 
     @asynccontextmanager
     async def running_workers(
-        provider: FakeProvider | None = None, *, cached_workflows: int = 0
+        provider: FakeProvider | None = None, *, cached_workflows: int = 0, crews: int = 1
     ) -> AsyncIterator[FakeProvider]:
         fake = provider or FakeProvider()
         catalogue = load_catalogue(settings.config)
         async with AsyncExitStack() as stack:
-            for worker in build_workers(
-                client,
-                settings,
-                store,
-                catalogue,
-                Roster({"studio": fake}),
-                cached_workflows=cached_workflows,
-            ):
-                await stack.enter_async_context(worker)
+            for _ in range(crews):
+                for worker in build_workers(
+                    client,
+                    settings,
+                    store,
+                    catalogue,
+                    Roster({"studio": fake}),
+                    cached_workflows=cached_workflows,
+                ):
+                    await stack.enter_async_context(worker)
             yield fake
 
     return running_workers

@@ -95,29 +95,31 @@ class Fleet:
         self._environment = environment
         self._all: list[Process] = []
 
-    def start_workers(self, count: int = 1, code: Path | None = None) -> list[Worker]:
-        """Workers of today's code or of that in a folder, all of them ready."""
-        return [self._ready(worker) for worker in [self._worker(code) for _ in range(count)]]
+    def start(
+        self, *, apis: int = 0, workers: int = 0, code: Path | None = None
+    ) -> tuple[list[Api], list[Worker]]:
+        """Processes of today's code or of that in a folder, once all of them are ready."""
+        argv = [sys.executable, "-m", "uvicorn", "api.app:create_app", "--factory"]
+        started_apis = [self._add(Api, [*argv, "--no-access-log"], code) for _ in range(apis)]
+        argv = [sys.executable, "-m", "worker"]
+        started_workers = [self._add(Worker, argv, code) for _ in range(workers)]
+        for process in (*started_apis, *started_workers):
+            eventually(process.is_ready, f"{process.log.stem} is ready")
+        return started_apis, started_workers
+
+    def start_worker(self, code: Path | None = None) -> Worker:
+        return self.start(workers=1, code=code)[1][0]
 
     def start_api(self, code: Path | None = None) -> Api:
-        """An API process of today's code or of that in a folder; it is ready."""
-        argv = [sys.executable, "-m", "uvicorn", "api.app:create_app", "--factory"]
-        return self._ready(self._add(Api, [*argv, "--no-access-log"], code))
+        return self.start(apis=1, code=code)[0][0]
 
     def close(self) -> None:
         for process in self._all:
             process.kill()
-
-    def _worker(self, code: Path | None) -> Worker:
-        return self._add(Worker, [sys.executable, "-m", "worker"], code)
 
     def _add(self, kind: type[P], argv: Sequence[str], code: Path | None) -> P:
         chosen = {"PYTHONPATH": str(code), "PYTHONSAFEPATH": "1"} if code else {}
         log = self._folder / f"{kind.__name__.lower()}-{len(self._all)}.log"
         process = kind(argv, {**self._environment, **chosen}, self._folder, log)
         self._all.append(process)
-        return process
-
-    def _ready(self, process: P) -> P:
-        eventually(process.is_ready, f"{process.log.stem} is ready")
         return process

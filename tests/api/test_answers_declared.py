@@ -68,7 +68,7 @@ Known = dict[str, list[str]]
 async def shared(
     engine_address: str, namespaces: Iterator[str], store_url: str, home: Path
 ) -> AsyncIterator[Caller]:
-    """One API with keys and workers."""
+    """Two instances of the API with keys, and three crews of workers."""
 
     async def choosy(order: Order, report: Report) -> None:
         if order.spec.prompt == REFUSED_PROMPT:
@@ -80,6 +80,8 @@ async def shared(
         store_url,
         home,
         FakeProvider(choosy),
+        instances=2,
+        crews=3,
         webhook_secret=SecretStr(SECRET),
         api_keys=(key(OWNER), key(READER, Scope.READ)),
     ) as caller:

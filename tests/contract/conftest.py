@@ -1,4 +1,4 @@
-"""A whole Darkroom, twice as large as it starts, and the flows of deployed frontends compiled against their types."""
+"""A fleet behind one address, and the flows of deployed frontends compiled against their types."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from tests import npm
-from tests.contract.round_robin import round_robin
 from tests.e2e.stack import Stack
 from tests.e2e.workers import beside
+from tests.round_robin import round_robin
 
 HERE = Path(__file__).parent
 
@@ -43,8 +43,8 @@ class Front:
 def whole_front(whole_stack: Stack) -> Iterator[Front]:
     whole_stack.ensure_up()
     with beside(whole_stack) as fleet:
-        fleet.start_workers(2)
-        with round_robin([whole_stack.url, fleet.start_api().url]) as url:
+        [second], _ = fleet.start(apis=1, workers=2)
+        with round_robin([whole_stack.url, second.url]) as url:
             front = Front(url)
             yield front
             front.http.close()

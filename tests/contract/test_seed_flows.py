@@ -1,4 +1,6 @@
-"""Deployed frontends against two API processes and three workers: their code, their types, their expectations.
+"""Deployed frontends against a fleet: their code, their types, their expectations.
+
+Two API processes answer in turn, and three workers share the work.
 
 The flows are TypeScript beside this file; the compiler checks them against the seed's types, and
 `shapes.ts` checks every answer that they get.
@@ -12,7 +14,8 @@ from typing import Any
 from tests.contract.conftest import Front, RunFlow
 from tests.e2e.jobs import poll
 from tests.e2e.pictures import opened
-from tests.e2e.stack import Stack
+from tests.e2e.stack import API, Stack
+from tests.e2e.test_watching import samples
 
 
 def size_of(front: Front, url: str) -> tuple[int, int]:
@@ -22,6 +25,24 @@ def size_of(front: Front, url: str) -> tuple[int, int]:
 
 def sizes_of(front: Front, result: dict[str, Any]) -> list[tuple[int, int]]:
     return [size_of(front, image["url"]) for image in result["images"]]
+
+
+def test_successive_requests_meet_two_api_processes_with_three_workers(front: Front) -> None:
+    models = "darkroom_http_requests_total", frozenset({"GET", "/models", "200"})
+
+    def asked() -> list[float]:
+        return [scraped(front).get(models, 0) for _ in range(2)]
+
+    before = asked()
+    for _ in range(2):
+        assert front.http.get(f"{API}/models").status_code == 200
+    assert asked() == [count + 1 for count in before]
+    assert scraped(front)["darkroom_queue_pollers", frozenset({"darkroom-studio"})] >= 3
+
+
+def scraped(front: Front) -> dict[tuple[str, frozenset[str]], float]:
+    """What the next API process counts."""
+    return samples(front.http.get("/metrics").text)
 
 
 def test_one_image_is_made_polled_and_loads(front: Front, run_flow: RunFlow) -> None:

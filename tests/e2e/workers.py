@@ -19,7 +19,7 @@ def fleet(stack: Stack, environment: Mapping[str, str]) -> Iterator[Callable[[],
     What is alive of them at the end is killed; `environment` is added to the stack's.
     """
     with stack.without("worker"), beside(stack, environment) as workers:
-        yield lambda: workers.start_workers()[0]
+        yield workers.start_worker
 
 
 @contextmanager

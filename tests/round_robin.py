@@ -1,4 +1,4 @@
-"""A reverse proxy that gives each request to the next of several API processes."""
+"""A reverse proxy that gives each request to the next of several APIs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager, contextmanager
 
 import httpx
 from starlette.applications import Starlette
-from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
@@ -22,13 +21,13 @@ _OF_ONE_CONNECTION = {b"connection", b"keep-alive", b"transfer-encoding"}
 
 @contextmanager
 def round_robin(urls: Sequence[str]) -> Iterator[str]:
-    """The proxy's address while the block runs; behind it each process hears that address."""
+    """The proxy's address while the block runs; behind it each API hears that address."""
     turns = itertools.cycle(urls)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         limits = httpx.Limits(max_connections=None)
-        async with httpx.AsyncClient(trust_env=False, timeout=None, limits=limits) as http:  # noqa: S113
+        async with httpx.AsyncClient(trust_env=False, timeout=None, limits=limits) as http:
             app.state.http = http
             yield
 
@@ -41,9 +40,7 @@ def round_robin(urls: Sequence[str]) -> Iterator[str]:
             content=await request.body(),
         )
         answer = await http.send(asked, stream=True)
-        passed = StreamingResponse(
-            answer.aiter_raw(), answer.status_code, background=BackgroundTask(answer.aclose)
-        )
+        passed = StreamingResponse(_bytes_of(answer), answer.status_code)
         passed.raw_headers = [
             (name.lower(), value)
             for name, value in answer.headers.raw
@@ -55,3 +52,11 @@ def round_robin(urls: Sequence[str]) -> Iterator[str]:
     app = Starlette(routes=[Route("/{path:path}", pass_on, methods=_METHODS)], lifespan=lifespan)
     with on_a_thread(app, port):
         yield f"http://127.0.0.1:{port}"
+
+
+async def _bytes_of(answer: httpx.Response) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in answer.aiter_raw():
+            yield chunk
+    finally:
+        await answer.aclose()
