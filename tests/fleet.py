@@ -19,6 +19,11 @@ _READY = "ready on"
 P = TypeVar("P", bound="Process")
 
 
+def running_from(code: Path) -> Mapping[str, str]:
+    """What makes a process run what is in a folder, whatever else is installed."""
+    return {"PYTHONPATH": str(code), "PYTHONSAFEPATH": "1"}
+
+
 class Process:
     """One that was started, and may not have begun to work yet."""
 
@@ -118,7 +123,7 @@ class Fleet:
             process.kill()
 
     def _add(self, kind: type[P], argv: Sequence[str], code: Path | None) -> P:
-        chosen = {"PYTHONPATH": str(code), "PYTHONSAFEPATH": "1"} if code else {}
+        chosen = running_from(code) if code else {}
         log = self._folder / f"{kind.__name__.lower()}-{len(self._all)}.log"
         process = kind(argv, {**self._environment, **chosen}, self._folder, log)
         self._all.append(process)

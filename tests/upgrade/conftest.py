@@ -72,6 +72,9 @@ def site(
             "DARKROOM_S3_ENDPOINT": store_url,
             "DARKROOM_S3_BUCKET": name,
             "DARKROOM_HOME": str(folder),
+            # The engine has no scheduler.
+            "DARKROOM_KEEP_REJECTED_DAYS": "forever",
+            "DARKROOM_KEEP_FAILED_DAYS": "forever",
         },
     )
     try:
