@@ -21,7 +21,6 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from api.app import create_app
 from api.services import Services
@@ -29,7 +28,7 @@ from providers.catalogue import load_catalogue
 from providers.registry import Roster
 from settings import Settings
 from storage import objects
-from tests.conftest import WorkerFactory
+from tests.conftest import WorkerFactory, connect
 from tests.fakes import FakeProvider
 from tests.round_robin import round_robin
 from tests.waiting import eventually, free_port
@@ -259,9 +258,6 @@ async def manned(
     **changes: Any,
 ) -> AsyncIterator[Caller]:
     """The API with all workers, so many times, in a namespace and bucket of its own."""
-    client = await Client.connect(
-        engine_address, namespace=namespace, data_converter=pydantic_data_converter
-    )
     store = objects.connect(store_url, namespace)
     await store.ensure_bucket()
     settings = api_settings(home / "none.toml", store_url, namespace, **changes)
@@ -269,6 +265,7 @@ async def manned(
     catalogue = load_catalogue(settings.config)
     async with AsyncExitStack() as stack:
         for _ in range(crews):
+            client = await connect(engine_address, namespace)
             for worker in build_workers(client, settings, store, catalogue, roster):
                 await stack.enter_async_context(worker)
         api = served(settings, engine_address, namespace, instances=instances)

@@ -162,12 +162,12 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_image_needs_none_of_our_modules_from_elsewhere(image: Path, tmp_path: Path) -> None:
+    program = (
+        "import sys, api.app, cli.main, worker\n"
+        "print(*(getattr(each, '__file__', None) for each in sys.modules.values()), sep='\\n')"
+    )
     told = subprocess.run(
-        [
-            *(sys.executable, "-c"),
-            "import sys, api.app, cli.main, worker\n"
-            "print(*(getattr(each, '__file__', None) for each in sys.modules.values()), sep='\\n')",
-        ],
+        [sys.executable, "-c", program],
         cwd=tmp_path,
         env={"PATH": os.environ["PATH"], **running_from(image)},
         check=True,
