@@ -9,13 +9,13 @@ from contextlib import asynccontextmanager, contextmanager
 import httpx
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
+from starlette.responses import StreamingResponse
+from starlette.routing import Mount
+from starlette.types import Receive, Scope, Send
 
 from tests.serving import on_a_thread
 from tests.waiting import free_port
 
-_METHODS = ["GET", "HEAD", "POST", "DELETE", "OPTIONS"]
 _OF_ONE_CONNECTION = {b"connection", b"keep-alive", b"transfer-encoding"}
 
 
@@ -31,13 +31,16 @@ def round_robin(urls: Sequence[str]) -> Iterator[str]:
             app.state.http = http
             yield
 
-    async def pass_on(request: Request) -> Response:
+    async def pass_on(scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
         http: httpx.AsyncClient = request.app.state.http
+        query: bytes = scope["query_string"]
         asked = http.build_request(
             request.method,
-            f"{next(turns)}{request.url.path}?{request.url.query}",
+            next(turns),
             headers=request.headers.raw,
             content=await request.body(),
+            extensions={"target": scope["raw_path"] + (b"?" + query if query else b"")},
         )
         answer = await http.send(asked, stream=True)
         passed = StreamingResponse(_bytes_of(answer), answer.status_code)
@@ -46,11 +49,11 @@ def round_robin(urls: Sequence[str]) -> Iterator[str]:
             for name, value in answer.headers.raw
             if name.lower() not in _OF_ONE_CONNECTION
         ]
-        return passed
+        await passed(scope, receive, send)
 
     port = free_port()
-    app = Starlette(routes=[Route("/{path:path}", pass_on, methods=_METHODS)], lifespan=lifespan)
-    with on_a_thread(app, port):
+    app = Starlette(routes=[Mount("/", pass_on)], lifespan=lifespan)
+    with on_a_thread(app, port, date_header=False, server_header=False):
         yield f"http://127.0.0.1:{port}"
 
 
