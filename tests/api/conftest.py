@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -48,10 +49,12 @@ Forgetful = Callable[[], AbstractAsyncContextManager["Caller"]]
 class Caller:
     """A frontend: it posts, polls and decides, over HTTP only."""
 
-    def __init__(self, http: httpx.AsyncClient, *apps: FastAPI) -> None:
+    def __init__(self, http: httpx.AsyncClient, *apps: FastAPI, urls: Iterable[str] = ()) -> None:
         self.http = http
         self.apps = apps
         """That answer in turn."""
+        self.urls = itertools.cycle(urls)
+        """Where to ask each of them, for what no HTTP client of ours would send."""
 
     @property
     def app(self) -> FastAPI:
@@ -191,7 +194,7 @@ async def served(
             timeout=30,
             limits=httpx.Limits(max_connections=None),
         )
-        yield Caller(await serving.enter_async_context(http), *apps)
+        yield Caller(await serving.enter_async_context(http), *apps, urls=urls)
 
 
 @asynccontextmanager
