@@ -114,11 +114,16 @@ def namespaces(all_namespaces: list[str]) -> Iterator[str]:
     return iter(all_namespaces)
 
 
+async def connect(engine_address: str, namespace: str) -> Client:
+    """A client of its own: one cannot have several workers of a queue."""
+    return await Client.connect(
+        engine_address, namespace=namespace, data_converter=pydantic_data_converter
+    )
+
+
 @pytest.fixture
 async def client(engine_address: str, namespaces: Iterator[str]) -> Client:
-    return await Client.connect(
-        engine_address, namespace=next(namespaces), data_converter=pydantic_data_converter
-    )
+    return await connect(engine_address, next(namespaces))
 
 
 @pytest.fixture(scope="session")
@@ -131,11 +136,7 @@ async def scheduling_client(
     scheduling_address: str, scheduling_namespaces: Iterator[str]
 ) -> Client:
     """What the modules that test schedules take as `client`."""
-    return await Client.connect(
-        scheduling_address,
-        namespace=next(scheduling_namespaces),
-        data_converter=pydantic_data_converter,
-    )
+    return await connect(scheduling_address, next(scheduling_namespaces))
 
 
 @pytest.fixture
@@ -161,25 +162,32 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def new_worker(client: Client, store: objects.ObjectStore, settings: Settings) -> WorkerFactory:
-    """Run all workers, without a workflow cache, around a block; yields the fake provider."""
+def new_worker(
+    engine_address: str, client: Client, store: objects.ObjectStore, settings: Settings
+) -> WorkerFactory:
+    """Run all workers, without a workflow cache, around a block; yields the fake provider.
+
+    `crews` is how many times they are run.
+    """
 
     @asynccontextmanager
     async def running_workers(
-        provider: FakeProvider | None = None, *, cached_workflows: int = 0
+        provider: FakeProvider | None = None, *, cached_workflows: int = 0, crews: int = 1
     ) -> AsyncIterator[FakeProvider]:
         fake = provider or FakeProvider()
         catalogue = load_catalogue(settings.config)
         async with AsyncExitStack() as stack:
-            for worker in build_workers(
-                client,
-                settings,
-                store,
-                catalogue,
-                Roster({"studio": fake}),
-                cached_workflows=cached_workflows,
-            ):
-                await stack.enter_async_context(worker)
+            others = [await connect(engine_address, client.namespace) for _ in range(crews - 1)]
+            for own in (client, *others):
+                for worker in build_workers(
+                    own,
+                    settings,
+                    store,
+                    catalogue,
+                    Roster({"studio": fake}),
+                    cached_workflows=cached_workflows,
+                ):
+                    await stack.enter_async_context(worker)
             yield fake
 
     return running_workers
