@@ -18,7 +18,7 @@ FOR_DEVELOPMENT := $(VENV)/.installed-dev
 FOR_DIFFUSION := $(VENV)/.installed-diffusers
 
 .DEFAULT_GOAL := help
-.PHONY: help up test lint format lock clients bench chaos diffusers clean
+.PHONY: help up test lint audit format lock clients bench chaos diffusers clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -29,11 +29,18 @@ up: $(FOR_RUNNING) ## Start a whole Darkroom here; Ctrl-C stops it (ARGS=--insec
 test: $(FOR_DEVELOPMENT) ## Run the tests (ARGS="-k name tests/cli" narrows them)
 	@$(BIN)/python -m pytest $(ARGS)
 
-lint: $(FOR_DEVELOPMENT) ## Check style, types and the direction of imports
+lint: $(FOR_DEVELOPMENT) ## Check style, types, the direction of imports, and that no secret is in a file
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
+	git ls-files -z | xargs -0 $(BIN)/detect-secrets-hook --disable-plugin KeywordDetector \
+		--exclude-files '\.lock$$|package-lock\.json$$|^tests/replay/'
+
+audit: $(FOR_RUNNING) ## Look what is locked up among the known vulnerabilities; needs api.osv.dev
+	$(UV) tool run pip-audit --vulnerability-service osv --disable-pip --require-hashes \
+		--requirement requirements.lock
+	cd clients/typescript && npm audit
 
 format: $(FOR_DEVELOPMENT) ## Format the code and repair what ruff can
 	$(BIN)/ruff format .
