@@ -164,17 +164,14 @@ def _cores(cpu: dict[str, float], busy: float, seconds: float) -> dict[str, floa
 
 
 async def _steady(stack: Stack, report: Report, extent: Extent, rate: float) -> None:
-    total = round(extent.minutes * 60 * rate)
-    floor = await floor_traffic(
-        stack, floor_door(stack), rate, max(1, round(rate * extent.floor_seconds))
-    )
+    floor = await floor_traffic(stack, floor_door(stack), rate, extent.floor_seconds)
     door = studio_door(stack)
     traffic = Traffic(door, API, Pace(rate, extent.pollers, extent.streams))
     watch = Watch(stack, traffic)
     await watch.mark(0)
-    keeping = asyncio.create_task(watch.keep([mark for mark in MARKS if mark < total]))
+    keeping = asyncio.create_task(watch.keep(MARKS))
     cpu, busy, begun = stack.cpu.read(), machine_cpu(), time.perf_counter()
-    held = await traffic.run(total, {**_body(door.body(0)), "quality": "draft"})
+    held = await traffic.run(extent.minutes * 60, {**_body(door.body(0)), "quality": "draft"})
     seconds = time.perf_counter() - begun
     used, busy = stack.cpu.since(cpu), machine_cpu() - busy
     keeping.cancel()
@@ -182,7 +179,7 @@ async def _steady(stack: Stack, report: Report, extent: Extent, rate: float) -> 
     await watch.mark(traffic.ended)
 
     section = (
-        f"Steady: {total:,} jobs at {rate:g} a second, {extent.pollers} pollers, "
+        f"Steady: {rate:g} jobs a second for {extent.minutes:g} minutes, {extent.pollers} pollers, "
         f"{extent.streams} streams"
     )
     report.add(section, "jobs ended", traffic.ended, digits=0)

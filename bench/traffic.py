@@ -30,7 +30,7 @@ COMPLETED = "submit to event `completed`"
 REVIEW_EVENT = "approve to event `review`"
 KINDS = (SUBMIT, POLL, FIRST_EVENT, END_EVENT, COMPLETED, REVIEW_EVENT)
 
-_AT_ONCE = 200
+_AT_ONCE = 50
 """More jobs than these are not in flight: beyond them the pace is held back, and that is told."""
 _LAST_SECONDS = 120.0
 _ENDED = ("completed", "failed")
@@ -66,8 +66,8 @@ class Traffic:
         self.mishaps: Counter[str] = Counter()
         self.seen: dict[str, list[Seen]] = {kind: [] for kind in KINDS}
 
-    async def run(self, total: int, draft: object) -> float:
-        """Submit that many jobs and see all of them end; seconds by which the pace was held back.
+    async def run(self, seconds: float, draft: object) -> float:
+        """Submit jobs for so long and see all of them end; seconds that the pace was held back.
 
         `draft` is the body of a draft that a stream stays open on.
         """
@@ -75,7 +75,7 @@ class Traffic:
             drafts = [await self._submit(draft) for _ in range(self._pace.streams)]
             standing = [asyncio.create_task(self._stand(job_id)) for job_id in drafts]
             async with self._pollers():
-                held = await at_a_pace(self._pace.jobs_per_second, total, self._journey)
+                held = await at_a_pace(self._pace.jobs_per_second, seconds, self._journey)
             await self._approve(drafts)
             await self._told(standing)
         return held
@@ -175,7 +175,7 @@ class Traffic:
 
 
 async def floor_traffic(
-    stack: Stack, door: Door, jobs_per_second: float, total: int
+    stack: Stack, door: Door, jobs_per_second: float, seconds: float
 ) -> tuple[list[float], list[float]]:
     """Seconds of each POST at that pace, and of each job until its end is known."""
     submits, totals = [], []
@@ -188,14 +188,14 @@ async def floor_traffic(
             await stack.client.get_workflow_handle(answer.json()["job_id"]).result()
             totals.append(time.perf_counter() - begun)
 
-        await at_a_pace(jobs_per_second, total, journey)
+        await at_a_pace(jobs_per_second, seconds, journey)
     return submits, totals
 
 
 async def at_a_pace(
-    per_second: float, total: int, journey: Callable[[int], Awaitable[None]]
+    per_second: float, seconds: float, journey: Callable[[int], Awaitable[None]]
 ) -> float:
-    """Begin so many journeys a second; seconds by which they were held back."""
+    """Begin so many journeys a second for so long; seconds that they were held back."""
     places, begun, held = asyncio.Semaphore(_AT_ONCE), time.perf_counter(), 0.0
 
     async def travel(number: int) -> None:
@@ -205,11 +205,12 @@ async def at_a_pace(
             places.release()
 
     async with asyncio.TaskGroup() as group:
-        for number in range(total):
-            due = begun + held + number / per_second
+        number = 0
+        while (due := begun + held + number / per_second) < begun + seconds:
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
             waiting = time.perf_counter()
             await places.acquire()
             held += time.perf_counter() - waiting
             group.create_task(travel(number))
+            number += 1
     return held
