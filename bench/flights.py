@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -59,7 +60,7 @@ async def fly(stack: Stack, door: Door, total: int, depth: int) -> Flight:
     already = await closed_count(stack.client, door)
     begun = time.time()
     latencies: list[float] = []
-    async with wire.wires(door.port, _SUBMITTERS) as connections:
+    with closing(wire.Pool(door.port)) as pool:
         closed, moved = 0, time.monotonic()
         while closed < total:
             room = min(total, closed + depth) - len(latencies)
@@ -67,7 +68,7 @@ async def fly(stack: Stack, door: Door, total: int, depth: int) -> Flight:
                 requests = [
                     wire.post(door.path, door.body(len(latencies) + i)) for i in range(room)
                 ]
-                latencies += await _submit(connections, requests)
+                latencies += await _submit(pool, requests)
             await asyncio.sleep(LOOK_SECONDS)
             before, closed = closed, await closed_count(stack.client, door) - already
             moved = time.monotonic() if closed > before else moved
@@ -81,10 +82,10 @@ async def fly(stack: Stack, door: Door, total: int, depth: int) -> Flight:
 async def one_at_a_time(stack: Stack, door: Door, total: int) -> tuple[list[float], list[float]]:
     """Seconds of each POST, and of each job from before its POST until its close is known."""
     submits, totals = [], []
-    async with wire.wires(door.port, 1) as [connection]:
+    with closing(wire.Pool(door.port)) as pool:
         for number in range(total):
             begun = time.perf_counter()
-            answer = await connection.send(wire.post(door.path, door.body(number)))
+            answer = await pool.send(wire.post(door.path, door.body(number)))
             submits.append(time.perf_counter() - begun)
             await stack.client.get_workflow_handle(answer.json()["job_id"]).result()
             totals.append(time.perf_counter() - begun)
@@ -154,16 +155,16 @@ async def _close_times(client: Client, door: Door, since: float) -> list[float]:
     return [each.close_time.timestamp() async for each in listed if each.close_time]
 
 
-async def _submit(connections: list[wire.Wire], requests: list[bytes]) -> list[float]:
+async def _submit(pool: wire.Pool, requests: list[bytes]) -> list[float]:
     queue = list(requests)
     latencies: list[float] = []
 
-    async def work(connection: wire.Wire) -> None:
+    async def work() -> None:
         while queue:
             request = queue.pop()
             begun = time.perf_counter()
-            (await connection.send(request)).json()
+            (await pool.send(request)).json()
             latencies.append(time.perf_counter() - begun)
 
-    await asyncio.gather(*(work(connection) for connection in connections))
+    await asyncio.gather(*(work() for _ in range(_SUBMITTERS)))
     return latencies
