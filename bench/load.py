@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
@@ -38,6 +38,9 @@ _WARM = 0.2
 """The share of a run that does not count for what memory does later."""
 _TELL_SECONDS = 60.0
 _OTHERS = "everything else on the machine"
+_ON_ONE_CORE = ("api", "worker")
+"""Processes that one interpreter lock keeps on a core."""
+_FULL = 0.85
 
 app = typer.Typer(add_completion=False)
 
@@ -142,15 +145,34 @@ async def _capacity(stack: Stack, report: Report, when: str, extent: Extent) -> 
     report.add_latencies(section, SUBMIT, ours.submit_seconds, other.submit_seconds)
     report.add_cpu(section, ours.cpu_ms_per_job, other.cpu_ms_per_job)
     report.show(section)
+    cores = os.cpu_count() or 1
     shares = [_shares(ours, after - between), _shares(other, between - busy)]
     names = dict.fromkeys([*shares[0], *shares[1]])
     report.show_grid(
-        f"{section}: cores that each uses, of {os.cpu_count()}",
+        f"{section}: cores that each uses, of {cores}",
         ("darkroom", "floor"),
         {name: [each.get(name) for each in shares] for name in names},
         digits=2,
     )
+    report.console.print(f"The limit, {when}: {limit(shares[0], cores)}\n", soft_wrap=True)
     return ours.jobs_per_second
+
+
+def limit(cores: Mapping[str, float], of: int) -> str:
+    """What keeps jobs from being more a second, by how much of a core each process uses."""
+    if not cores:
+        return "not known: there is no /proc"
+    used = ", ".join(f"{name} {share:.2f}" for name, share in sorted(cores.items(), key=_by_share))
+    full = [name for name in _ON_ONE_CORE if cores.get(name, 0.0) >= _FULL]
+    if full:
+        return f"one core, which {' and '.join(full)} cannot leave: {used}"
+    if sum(cores.values()) >= _FULL * of:
+        return f"the {of} cores: {used}"
+    return f"no CPU, but something waited for: {used}"
+
+
+def _by_share(named: tuple[str, float]) -> float:
+    return -named[1]
 
 
 def _shares(flight: Flight, busy: float) -> dict[str, float]:
