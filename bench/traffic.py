@@ -33,6 +33,7 @@ KINDS = (SUBMIT, POLL, FIRST_EVENT, END_EVENT, COMPLETED, REVIEW_EVENT)
 _AT_ONCE = 50
 """More jobs than these are not in flight: beyond them the pace is held back, and that is told."""
 _LAST_SECONDS = 120.0
+_OK = 200
 _ENDED = ("completed", "failed")
 
 
@@ -95,7 +96,7 @@ class Traffic:
             self._newest = job_id
             await self._watch(job_id, begun)
         except (OSError, RuntimeError) as error:
-            self.mishaps[f"{type(error).__name__}: {error}"[:100]] += 1
+            self.mishaps[str(error).partition(": ")[0]] += 1
 
     async def _watch(self, job_id: str, begun: float) -> None:
         asked = time.perf_counter()
@@ -118,32 +119,31 @@ class Traffic:
     @asynccontextmanager
     async def _pollers(self) -> AsyncIterator[None]:
         count = self._pace.pollers
-        async with wire.wires(self._door.port, count) as connections:
-            tasks = [
-                asyncio.create_task(self._poll(connection, POLL_SECONDS * i / count))
-                for i, connection in enumerate(connections)
-            ]
-            try:
-                yield
-            finally:
-                for task in tasks:
-                    task.cancel()
-                ends = await asyncio.gather(*tasks, return_exceptions=True)
-                self.mishaps.update(
-                    f"a poller stopped: {end}"[:100] for end in ends if isinstance(end, Exception)
-                )
+        tasks = [asyncio.create_task(self._poll(POLL_SECONDS * i / count)) for i in range(count)]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            ends = await asyncio.gather(*tasks, return_exceptions=True)
+            self.mishaps.update(
+                f"a poller stopped: {end}"[:100] for end in ends if isinstance(end, Exception)
+            )
 
-    async def _poll(self, connection: wire.Wire, phase: float) -> None:
-        """Follow the newest job to its end, then the newest again."""
+    async def _poll(self, phase: float) -> None:
+        """Follow the newest job to its end, then the newest again; a refusal is asked again."""
         await asyncio.sleep(phase)
         job_id = None
         while True:
             job_id = job_id or self._newest
             if job_id is not None:
                 begun = time.perf_counter()
-                answer = await connection.send(wire.get(f"{self._path}/jobs/{job_id}"))
+                answer = await self._pool.send(wire.get(f"{self._path}/jobs/{job_id}"))
                 self._saw(POLL, time.perf_counter() - begun)
-                job_id = None if answer.json()["status"] in _ENDED else job_id
+                if answer.status != _OK:
+                    self.mishaps[f"polls answered {answer.status}"] += 1
+                elif answer.json()["status"] in _ENDED:
+                    job_id = None
             await asyncio.sleep(POLL_SECONDS)
 
     async def _stand(self, job_id: str) -> None:
