@@ -18,7 +18,7 @@ FOR_DEVELOPMENT := $(VENV)/.installed-dev
 FOR_DIFFUSION := $(VENV)/.installed-diffusers
 
 .DEFAULT_GOAL := help
-.PHONY: help up test lint audit format lock clients bench chaos diffusers clean
+.PHONY: help up test lint audit format lock clients bench load chaos diffusers clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ format: $(FOR_DEVELOPMENT) ## Format the code and repair what ruff can
 
 bench: $(FOR_DEVELOPMENT) ## Measure what the tests do not time
 	@$(BIN)/python -m bench $(ARGS)
+
+load: $(FOR_DEVELOPMENT) ## Half an hour of steady traffic: what grows (ARGS="--minutes 5 --quick")
+	@$(BIN)/python -m bench.load $(ARGS)
 
 chaos: $(FOR_DEVELOPMENT) ## Kill workers amid paid calls (ARGS="--kills 50 --seed 1")
 	@$(BIN)/python -m bench.chaos_paid $(ARGS)
