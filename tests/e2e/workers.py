@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from cli.embedded import REGION
+from cli.embedded import REGION, StoreKeys, store_keys
 from cli.up import CODE_ROOT
 from tests.e2e.stack import Stack
 from tests.e2e.waiting import eventually
@@ -38,10 +38,22 @@ class Worker:
         assert self._process.poll() is None, said
         return _READY in said
 
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
     def kill(self) -> None:
         """`kill -9`."""
         self._process.kill()
         self._process.wait()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """It stands still while the block runs."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
 
 @contextmanager
@@ -50,7 +62,7 @@ def fleet(stack: Stack, environment: Mapping[str, str]) -> Iterator[Callable[[],
 
     What is alive of them at the end is killed; `environment` is added to the stack's.
     """
-    told = {**stack.env, **_connections(stack), **environment}
+    told = {**environment_of_worker(stack), **environment}
     workers: list[Worker] = []
 
     def start() -> Worker:
@@ -67,13 +79,26 @@ def fleet(stack: Stack, environment: Mapping[str, str]) -> Iterator[Callable[[],
                 worker.kill()
 
 
-def _connections(stack: Stack) -> Mapping[str, str]:
-    keys = json.loads((stack.home / "s3-credentials.json").read_text())
-    return {
+def environment_of_worker(stack: Stack) -> Mapping[str, str]:
+    """What a worker beside that of `darkroom up` is started with."""
+    told = {
+        **stack.env,
         "TEMPORAL_ADDRESS": stack.engine_address,
         "TEMPORAL_CONFIG_FILE": os.devnull,
-        "DARKROOM_S3_ENDPOINT": f"http://127.0.0.1:{stack.env['DARKROOM_S3_PORT']}",
-        "AWS_ACCESS_KEY_ID": keys["access_key_id"],
-        "AWS_SECRET_ACCESS_KEY": keys["secret_access_key"],
+    }
+    del told["DARKROOM_WORKER_METRICS_PORT"]
+    if "DARKROOM_S3_ENDPOINT" not in told:
+        url = f"http://127.0.0.1:{stack.env['DARKROOM_S3_PORT']}"
+        told |= store_environment(url, store_keys(stack.home))
+    return told
+
+
+def store_environment(url: str, keys: StoreKeys) -> Mapping[str, str]:
+    """How an S3 server from the wheel is reached."""
+    return {
+        "DARKROOM_S3_ENDPOINT": url,
+        "AWS_ACCESS_KEY_ID": keys.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": keys.secret_access_key,
         "AWS_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
     }
