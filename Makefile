@@ -42,8 +42,8 @@ format: $(FOR_DEVELOPMENT) ## Format the code and repair what ruff can
 bench: $(FOR_DEVELOPMENT) ## Measure what the tests do not time
 	@$(BIN)/python -m bench $(ARGS)
 
-chaos: $(FOR_DEVELOPMENT) ## Kill workers amid paid calls (ARGS="--kills 50 --seed 1")
-	@$(BIN)/python -m bench.chaos_paid $(ARGS)
+chaos: $(FOR_DEVELOPMENT) ## Work through every kind of fault (ARGS="--minutes 10 --seed 1")
+	@$(BIN)/python -m bench.chaos $(ARGS)
 
 # No part of the locks, where it would weigh on everybody. pip prefers a wheel of torch for CPUs
 # that lies in PIP_FIND_LINKS, or on PIP_EXTRA_INDEX_URL, to the registry's own with CUDA.

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from temporalio import activity
@@ -28,17 +28,24 @@ _LONGEST_PAUSE_SECONDS = 5.0
 class Beat:
     """The progress of one `render`, from the provider's word or from elapsed against expected."""
 
-    def __init__(self, order: RenderOrder, earlier: Progress | None) -> None:
+    def __init__(
+        self, order: RenderOrder, earlier: Progress | None, begun_at: datetime | None = None
+    ) -> None:
         self._from, self._to = order.progress_from, order.progress_to
         self._expected_seconds = order.target.expected_seconds
         self._floor = earlier.progress_percentage if earlier else order.progress_from
         self._started = time.monotonic()
+        self._begun_at = begun_at or datetime.now(UTC)
         self._share = 0.0
-        self.started_at = earlier.started_at if earlier else datetime.now(UTC)
+        self.started_at = earlier.started_at if earlier else self._begun_at
         self.attempts: list[Attempt] = list(earlier.attempts) if earlier else []
         self.call = earlier.call if earlier else None
         self.is_called_off = False
         self.cancel_too_late = earlier.cancel_too_late if earlier else None
+
+    def now(self) -> datetime:
+        """What time it is for the engine, however often this machine's clock is set meanwhile."""
+        return self._begun_at + timedelta(seconds=time.monotonic() - self._started)
 
     def report(self, share: float) -> None:
         """Take the provider's word, 0 to 1; from any thread."""
@@ -159,6 +166,6 @@ async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
 @asynccontextmanager
 async def beating(order: RenderOrder) -> AsyncIterator[Beat]:
     """Heartbeat the progress of a render for as long as the block runs."""
-    beat = Beat(order, earlier_progress())
+    beat = Beat(order, earlier_progress(), activity.info().started_time)
     async with alive(beat.send):
         yield beat

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 
 from domain.errors import (
     Billed,
@@ -56,7 +56,7 @@ class Renderer:
         that was paid for and stored is taken from the store; what costs nothing is made again.
         """
         provider = self._provider(order)
-        started_at, clock = datetime.now(UTC), time.monotonic()
+        started_at, clock = journal.now(), time.monotonic()
         kept = await self._kept(order) if provider.is_paid else {}
         for indices in _calls(order):
             missing = tuple(index for index in indices if index not in kept)

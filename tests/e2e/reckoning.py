@@ -14,6 +14,8 @@ from tests.e2e.stack import API, Json, Stack
 from tests.e2e.vendors import FINDING
 from tests.e2e.waiting import eventually
 from tests.vendors.stand_in import StandIn
+from workflows.image_batch import ImageBatchWorkflow
+from workflows.image_job import ImageJobWorkflow
 
 WIDE = 16 / 9
 _ROUNDED = 0.04
@@ -94,12 +96,9 @@ def _check_executions(stack: Stack, accepted: Accepted, answers: dict[str, Json]
     assert len(accepted.jobs) == len(set(accepted.jobs))
     completed = [job_id for job_id, answer in answers.items() if answer["status"] == "completed"]
     assert_ran_once(stack, completed)
-    ran = executions(stack)
-    images = {job_id for job_id in ran if job_id.startswith("img_")}
-    batches = {batch_id for batch_id in ran if batch_id.startswith("batch_")}
-    of_batches = {job_id for job_id in accepted.jobs if not job_id.startswith("img_")}
-    assert images - set(accepted.jobs) == set()
-    assert batches - of_batches == set(accepted.batches)
+    ran = executions(stack, ImageJobWorkflow)
+    assert ran.keys() == set(accepted.jobs)
+    assert executions(stack, ImageBatchWorkflow).keys() == set(accepted.batches)
     for draft, final in accepted.finals.items():
         assert [job_id for job_id in ran if job_id.startswith(f"{draft}-final")] == [final]
         review = answers[draft]["review"]
