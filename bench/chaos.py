@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import platform
+import signal
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -36,6 +38,7 @@ def chaos(
     ] = None,
 ) -> None:
     """Every kind of fault, again and again, while clients submit and editors approve."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what was started is ended
     began = time.monotonic()
 
     def say(line: str) -> None:

@@ -1,4 +1,4 @@
-"""Every kind of fault once, two at a time, amid jobs and approvals; `make chaos` goes on for long."""
+"""Every kind of fault once, two at a time, amid jobs and approvals; `make chaos` goes on."""
 
 from __future__ import annotations
 
@@ -23,5 +23,3 @@ def test_a_storm_loses_nothing_and_doubles_nothing(sky: Sky, stand_in: StandIn) 
     crowd = storm(sky, clients=4, seed=1, goes_on=lambda: False, say=print)
     reckoning = reckon(sky.stack, crowd.accepted, stand_in, sky.receiver)
     assert reckoning.completed
-    for part in ("worker", "api", "engine"):
-        assert f"{part} stopped (killed by SIGKILL)" in sky.said
