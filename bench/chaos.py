@@ -33,6 +33,7 @@ def chaos(
     minutes: Annotated[float, typer.Option(min=0, help="How long the weather lasts.")] = 10,
     clients: Annotated[int, typer.Option(min=1, help="How many there are at once.")] = 12,
     seed: Annotated[int, typer.Option(help="Decides what happens when.")] = 1,
+    at_once: Annotated[int, typer.Option(min=1, help="How many faults coincide.")] = 2,
     folder: Annotated[
         Path | None, typer.Option(help="Where its files go, and stay, logs included.")
     ] = None,
@@ -57,6 +58,7 @@ def chaos(
             sky,
             clients=clients,
             seed=seed,
+            at_once=at_once,
             goes_on=lambda: time.monotonic() - began < minutes * 60,
             say=say,
         )

@@ -106,9 +106,9 @@ class Sky:
             Fault("hold", "api", lambda: self.stack.held("api")),
             Fault("hold", "engine", lambda: self.stack.held("engine")),
             Fault("hold", "store", self.store.held),
-            Fault("slow", "store", lambda: self.store.tempered(outside_store.SLOW)),
-            Fault("500", "store", lambda: self.store.tempered(outside_store.FAILING)),
-            Fault("503", "store", lambda: self.store.tempered(outside_store.BUSY)),
+            Fault("slow", "gate", lambda: self.store.tempered(outside_store.SLOW)),
+            Fault("500", "gate", lambda: self.store.tempered(outside_store.FAILING)),
+            Fault("503", "gate", lambda: self.store.tempered(outside_store.BUSY)),
             Fault("full", "store", self.store.full),
         ]
         if self.clock is not None:
@@ -169,11 +169,17 @@ def sky_over(folder: Path, stand_in: StandIn) -> Iterator[Sky]:
 
 
 def storm(
-    sky: Sky, *, clients: int, seed: int, goes_on: Callable[[], bool], say: Callable[[str], None]
+    sky: Sky,
+    *,
+    clients: int,
+    seed: int,
+    at_once: int,
+    goes_on: Callable[[], bool],
+    say: Callable[[str], None],
 ) -> Clients:
-    """Every kind of fault in an order drawn from `seed`, again while `goes_on`; amid clients' work.
+    """Every kind of fault, so many at once, in an order drawn from `seed`; again while `goes_on`.
 
-    Returns when all clients have come to the end of what they were at.
+    Clients work meanwhile; returns when each has come to the end of what it was at.
     """
     dice = random.Random(seed)
     sky.begin()
@@ -183,7 +189,7 @@ def storm(
             crowd.begin(pool, clients)
             until_further(crowd, clients)
             while True:
-                for faults in _strikes(sky.kinds(dice), dice):
+                for faults in _strikes(sky.kinds(dice), dice, at_once):
                     seconds = _lasting(faults, dice)
                     say(f"{' and '.join(fault.name for fault in faults)}, {seconds:.1f} s")
                     sky.strike(faults, seconds)
@@ -196,15 +202,18 @@ def storm(
     return crowd
 
 
-def _strikes(kinds: Sequence[Fault], dice: random.Random) -> Iterator[Sequence[Fault]]:
-    """All of them, two at once where they hit different parts."""
+def _strikes(
+    kinds: Sequence[Fault], dice: random.Random, at_once: int
+) -> Iterator[Sequence[Fault]]:
+    """All of them, some at once where they hit different parts."""
     left = dice.sample(kinds, len(kinds))
     while left:
-        first = left.pop()
-        others = [other for other in left if _may_coincide(first, other)]
-        if others:
-            left.remove(others[0])
-        yield (first, *others[:1])
+        struck: list[Fault] = []
+        for fault in left:
+            if len(struck) < at_once and all(_may_coincide(fault, other) for other in struck):
+                struck.append(fault)
+        left = [fault for fault in left if fault not in struck]
+        yield struck
 
 
 def _may_coincide(one: Fault, other: Fault) -> bool:
