@@ -20,6 +20,11 @@ FREE = "studio"
 VENDORS = ("bfl", "comfyui", "fal", "replicate", "stability_ai")
 _WIDE = {"aspect_ratio": "16:9"}
 _BATCH = 4
+_ALL_EVENTS = [
+    *("draft.awaiting_review", "draft.approved", "job.completed", "job.failed"),
+    "batch.completed",
+]
+"""A batch's address hears of its jobs what it names."""
 _LATER = {"idempotency_in_flight", "queue_unavailable", "status_unavailable", "storage_unavailable"}
 
 
@@ -114,7 +119,8 @@ class Clients:
         image = {"quality": "standard", "provider": FREE, **_WIDE}
         prompts = [f"a pier {dice.random()}" for _ in range(_BATCH)]
         images = [{"prompt": prompt, **image} for prompt in prompts]
-        batch = self._insist("batch-generate", dice, {"images": images, "webhook_url": self._hook})
+        body = {"images": images, "webhook_url": self._hook, "webhook_events": _ALL_EVENTS}
+        batch = self._insist("batch-generate", dice, body)
         self.accepted.batches.append(batch["batch_id"])
         self.accepted.note(*batch["job_ids"])
         for draft in batch["job_ids"]:
