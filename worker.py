@@ -191,7 +191,9 @@ def _hands(
     references = References(store, settings.reference_hosts)
     cashier = Cashier(_purse(client, settings), Ledger(store), told)
     renders = RenderActivities(
-        Renderer(roster.providers, store, references, cashier), settings.on_unknown_outcome
+        Renderer(roster.providers, store, references, cashier),
+        settings.on_unknown_outcome,
+        settings.heartbeat_seconds,
     )
     return [
         Worker(

@@ -6,7 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -22,15 +22,77 @@ from domain.waiting import backoff
 T = TypeVar("T")
 
 BEAT_SECONDS = 0.5
+_SHORTEST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 5.0
+_TIMEOUT = timedelta(seconds=10)
+
+
+class Pulse:
+    """The heartbeats of one activity, each sent once the one before it has been answered.
+
+    The SDK sends its own side by side, so that an older one may arrive last and be what a next
+    attempt is told: a paid call forgotten. Only what the engine answers to them, a cancel or the
+    end of the attempt, is left to the SDK, which passes it on to the activity.
+    """
+
+    def __init__(self, details: Callable[[], Progress], pause_seconds: float) -> None:
+        self._details = details
+        self._pause_seconds = pause_seconds
+        self._is_wanted = asyncio.Event()
+        self._waiting: list[asyncio.Future[None]] = []
+
+    def quicken(self) -> None:
+        """Send the next one now."""
+        self._is_wanted.set()
+
+    async def sent(self) -> None:
+        """Return when the engine has taken one that was begun after this was asked for.
+
+        Raises `RPCError`, or `AsyncActivityCancelledError` where it was taken of a job that is
+        cancelled.
+        """
+        answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(answered)
+        self.quicken()
+        await answered
+
+    async def beat(self) -> None:
+        """Send one whenever it is wanted, or the pause is over, for ever."""
+        handle = activity.client().get_async_activity_handle(task_token=activity.info().task_token)
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._pause_seconds):
+                    await self._is_wanted.wait()
+            self._is_wanted.clear()
+            waiting, self._waiting = self._waiting, []
+            failure: Exception | None = None
+            try:
+                await handle.heartbeat(self._details(), rpc_timeout=_TIMEOUT)
+            except Exception as error:  # whatever it is, who waits has to know
+                failure = error
+                if _is_for_the_worker(error):
+                    activity.heartbeat(self._details())
+            for answered in waiting:
+                if not answered.cancelled():
+                    answered.set_exception(failure) if failure else answered.set_result(None)
+
+
+def _is_for_the_worker(error: Exception) -> bool:
+    is_gone = isinstance(error, RPCError) and error.status is RPCStatusCode.NOT_FOUND
+    return is_gone or isinstance(error, AsyncActivityCancelledError)
 
 
 class Beat:
     """The progress of one `render`, from the provider's word or from elapsed against expected."""
 
     def __init__(
-        self, order: RenderOrder, earlier: Progress | None, begun_at: datetime | None = None
+        self,
+        order: RenderOrder,
+        earlier: Progress | None,
+        pause_seconds: float = BEAT_SECONDS,
+        begun_at: datetime | None = None,
     ) -> None:
+        self._pulse = Pulse(self.progress, pause_seconds)
         self._from, self._to = order.progress_from, order.progress_to
         self._expected_seconds = order.target.expected_seconds
         self._floor = earlier.progress_percentage if earlier else order.progress_from
@@ -64,9 +126,18 @@ class Beat:
             cancel_too_late=self.cancel_too_late,
         )
 
+    async def keep_on(self) -> None:
+        """Heartbeat the progress, for ever."""
+        await self._pulse.beat()
+
+    async def leave(self) -> None:
+        """Heartbeat what a next attempt has to know, as far as the engine takes it."""
+        with suppress(RPCError, AsyncActivityCancelledError):
+            await self._pulse.sent()
+
     def send(self) -> None:
-        """Heartbeat the progress."""
-        activity.heartbeat(self.progress())
+        """Heartbeat the progress, without waiting for it."""
+        self._pulse.quicken()
 
     async def put_down(self, call: PaidCall | None) -> None:
         """Heartbeat the call that is under way; on return the engine has it.
@@ -77,7 +148,10 @@ class Beat:
         earlier, self.call = self.call, call
         is_sent_next = call is not None and call.ticket is None
         try:
-            await self._until_acknowledged(may_wait=not is_sent_next)
+            if is_sent_next:
+                await self._until_it_may_be_sent()
+            else:
+                await self._until_taken()
         except BaseException:
             if is_sent_next:
                 # Nothing is sent, and no later heartbeat may say so.
@@ -85,37 +159,33 @@ class Beat:
                 self.send()
             raise
 
-    async def _until_acknowledged(self, *, may_wait: bool) -> None:
-        # First, so that no older heartbeat is on its way when the acknowledged one is.
-        self.send()
-        for pause in backoff(BEAT_SECONDS, _LONGEST_PAUSE_SECONDS):
-            if await self._acknowledged(may_wait):
-                return
-            await asyncio.sleep(pause)
-
-    async def _acknowledged(self, may_wait: bool) -> bool:
-        token = activity.info().task_token
-        handle = activity.client().get_async_activity_handle(task_token=token)
+    async def _until_it_may_be_sent(self) -> None:
         try:
-            await handle.heartbeat(self.progress())
+            await self._pulse.sent()
         except AsyncActivityCancelledError:
-            # It was taken all the same; the worker hears of the cancel by itself.
-            return True
+            # Nobody wants it any more, as the worker is about to hear: it ends this wait.
+            self.call = None
+            await asyncio.Event().wait()
         except RPCError as error:
             if error.status is RPCStatusCode.NOT_FOUND:
-                return self._is_too_late_to_put_down()
-            if not may_wait:
-                raise StorageUnavailable(
-                    "The engine does not answer; nothing was sent.", context=error.message
-                ) from error
-            return False
-        return True
+                # The job was terminated or this attempt timed out: begin nothing.
+                raise asyncio.CancelledError from error
+            raise StorageUnavailable(
+                "The engine does not answer; nothing was sent.", context=error.message
+            ) from error
 
-    def _is_too_late_to_put_down(self) -> bool:
-        """The job was terminated or this attempt timed out: begin nothing, finish the rest."""
-        if self.call is not None and self.call.ticket is None:
-            raise asyncio.CancelledError
-        return True
+    async def _until_taken(self) -> None:
+        for pause in backoff(_SHORTEST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS):
+            try:
+                await self._pulse.sent()
+            except RPCError as error:
+                if error.status is not RPCStatusCode.NOT_FOUND:
+                    await asyncio.sleep(pause)
+                    continue
+            except AsyncActivityCancelledError:
+                pass
+            # Taken; or nobody asks this attempt any more, and it finishes what it began.
+            return
 
     def _elapsed_share(self) -> float:
         """Rises with time and never arrives: two thirds at the expected end."""
@@ -130,13 +200,13 @@ def earlier_progress() -> Progress | None:
 
 
 @asynccontextmanager
-async def alive(send: Callable[[], None] = activity.heartbeat) -> AsyncIterator[None]:
+async def alive() -> AsyncIterator[None]:
     """Heartbeat every half second for as long as the block runs; a shorter one sends none."""
 
     async def keep_beating() -> None:
         while True:
             await asyncio.sleep(BEAT_SECONDS)
-            send()
+            activity.heartbeat()
 
     task = asyncio.create_task(keep_beating())
     try:
@@ -164,8 +234,14 @@ async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
 
 
 @asynccontextmanager
-async def beating(order: RenderOrder) -> AsyncIterator[Beat]:
-    """Heartbeat the progress of a render for as long as the block runs."""
-    beat = Beat(order, earlier_progress(), activity.info().started_time)
-    async with alive(beat.send):
+async def beating(order: RenderOrder, pause_seconds: float) -> AsyncIterator[Beat]:
+    """Heartbeat the progress of a render for as long as the block runs, from the first pause on."""
+    beat = Beat(order, earlier_progress(), pause_seconds, activity.info().started_time)
+    task = asyncio.create_task(beat.keep_on())
+    try:
         yield beat
+    except BaseException:
+        await beat.leave()
+        raise
+    finally:
+        task.cancel()

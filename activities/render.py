@@ -9,7 +9,7 @@ from typing import Literal
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
-from activities.beating import Beat, beating, is_cancel_requested
+from activities.beating import BEAT_SECONDS, Beat, beating, is_cancel_requested
 from activities.failures import as_application_error
 from activities.starting import tell_started
 from domain.errors import (
@@ -37,17 +37,24 @@ logger = logging.getLogger("darkroom.worker")
 class RenderActivities:
     """Registered on each provider's own task queue.
 
-    `on_unknown_outcome` says whether a paid call whose answer was never seen is tried once more.
+    `on_unknown_outcome` says whether a paid call whose answer was never seen is tried once more,
+    `heartbeat_seconds` how often the engine is told the progress.
     """
 
-    def __init__(self, renderer: Renderer, on_unknown_outcome: OnUnknownOutcome) -> None:
+    def __init__(
+        self,
+        renderer: Renderer,
+        on_unknown_outcome: OnUnknownOutcome,
+        heartbeat_seconds: float = BEAT_SECONDS,
+    ) -> None:
         self._renderer = renderer
+        self._heartbeat_seconds = heartbeat_seconds
         self._repeats_unknown = on_unknown_outcome == "retry"
 
     @activity.defn
     async def render(self, order: RenderOrder) -> Rendered:
         """Make and store the order's pictures; raises `ApplicationError` typed by error code."""
-        async with beating(order) as beat:
+        async with beating(order, self._heartbeat_seconds) as beat:
             await tell_started(order)
             try:
                 rendered = await self._render(order, beat)

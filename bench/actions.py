@@ -63,7 +63,7 @@ def actions_of(history: dict[str, Any]) -> int:
 
 
 def actions(journey: Journey, heartbeat_seconds: float) -> int:
-    """The Actions of a journey by a hosted vendor: two of its heartbeats put the call down."""
+    """The Actions of a journey by a hosted vendor: three of its heartbeats put it down."""
     told = sum(actions_of(_read(name)) for name in journey.histories)
     beats = sum(3 + int(seconds / heartbeat_seconds) for seconds in journey.render_seconds)
     return round(FAIRNESS * (told + beats))

@@ -1,18 +1,23 @@
 from __future__ import annotations
 
+import asyncio
 import dataclasses
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import cast
 
 import pytest
-from temporalio.client import Client
+from temporalio.activity import ActivityCancellationDetails
+from temporalio.client import AsyncActivityCancelledError, Client
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
-from activities.beating import Beat, earlier_progress
+from activities.beating import Beat, beating, earlier_progress
 from domain.errors import StorageUnavailable
 from domain.jobs import Attempt, Outcome, PaidCall, Progress
+from tests.activities.heartbeats import Engine
 from tests.activities.orders import render_order
+from tests.waiting import eventually
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 SENT = PaidCall(key="k", first_index=0, sent_at=NOW)
@@ -60,24 +65,32 @@ class TestBeat:
         assert 5 <= Beat(order, None).progress().progress_percentage <= 90
 
     def test_its_time_is_the_engines_and_goes_on_with_no_clock_of_this_machine(self) -> None:
-        beat = Beat(render_order(), None, NOW)
+        beat = Beat(render_order(), None, begun_at=NOW)
         first, second = beat.now(), beat.now()
         assert beat.started_at == NOW
         assert NOW <= first <= second < NOW + timedelta(hours=1)
 
 
-class Engine:
-    """Takes heartbeats that wait for an answer, or is away."""
+AWAY = RPCError("away", RPCStatusCode.UNAVAILABLE, b"")
+GONE = RPCError("gone", RPCStatusCode.NOT_FOUND, b"")
+CANCELLED = AsyncActivityCancelledError(ActivityCancellationDetails(cancel_requested=True))
 
-    def __init__(self, *failures: RPCError) -> None:
-        self._failures = list(failures)
 
-    def get_async_activity_handle(self, *, task_token: bytes) -> Engine:
-        return self
+Story = Callable[[Beat], Awaitable[None]]
 
-    async def heartbeat(self, *details: Any) -> None:
-        if self._failures:
-            raise self._failures.pop(0)
+
+async def told_to_worker(engine: Engine, story: Story) -> list[PaidCall | None]:
+    """What the SDK was given to heartbeat, by which the worker hears of cancels."""
+    told: list[Progress] = []
+    environment = ActivityEnvironment(client=cast(Client, engine))
+    environment.on_heartbeat = told.append
+
+    async def body() -> None:
+        async with beating(render_order(), pause_seconds=3600.0) as beat:
+            await story(beat)
+
+    await environment.run(body)
+    return [progress.call for progress in told]
 
 
 class TestPutDown:
@@ -85,27 +98,90 @@ class TestPutDown:
 
     async def put_down(
         self, engine: Engine, call: PaidCall | None, earlier: PaidCall | None = None
-    ) -> list[PaidCall | None]:
-        """What each heartbeat said is under way."""
-        told: list[Progress] = []
-        environment = ActivityEnvironment(client=cast(Client, engine))
-        environment.on_heartbeat = told.append
-        beat = Beat(render_order(), None)
-        beat.call = earlier
-        try:
-            await environment.run(beat.put_down, call)
-        except StorageUnavailable:
-            told.append(beat.progress())
-        return [progress.call for progress in told]
+    ) -> None:
+        async def story(beat: Beat) -> None:
+            beat.call = earlier
+            await beat.put_down(call)
+            assert beat.call == call
+
+        await told_to_worker(engine, story)
 
     async def test_a_call_that_the_engine_does_not_take_is_not_under_way(self) -> None:
-        away = RPCError("away", RPCStatusCode.UNAVAILABLE, b"")
-        assert await self.put_down(Engine(away), SENT) == [SENT, None, None]
+        engine = Engine(AWAY)
+
+        async def story(beat: Beat) -> None:
+            with pytest.raises(StorageUnavailable):
+                await beat.put_down(SENT)
+            assert beat.call is None
+            await beat.put_down(None)
+
+        await told_to_worker(engine, story)
+        assert set(engine.calls) == {None}
 
     @pytest.mark.parametrize("call", [TICKETED, None], ids=["a ticket", "an end"])
     async def test_what_has_happened_waits_for_the_engine(self, call: PaidCall | None) -> None:
-        away = RPCError("away", RPCStatusCode.UNAVAILABLE, b"")
-        assert await self.put_down(Engine(away), call, SENT) == [call]
+        engine = Engine(AWAY)
+        await self.put_down(engine, call, SENT)
+        assert engine.calls == [call]
+
+    async def test_no_older_heartbeat_arrives_after_it(self) -> None:
+        late = asyncio.Event()
+        engine = Engine(late)
+
+        async def story(beat: Beat) -> None:
+            beat.send()
+            await engine.is_asked.wait()
+            putting_down = asyncio.create_task(beat.put_down(SENT))
+            await asyncio.sleep(0)
+            assert not putting_down.done()
+            late.set()
+            await putting_down
+
+        await told_to_worker(engine, story)
+        assert engine.calls == [None, SENT]
+
+    @pytest.mark.parametrize("call", [TICKETED, None], ids=["a ticket", "an end"])
+    @pytest.mark.parametrize("answer", [CANCELLED, GONE], ids=["cancelled", "gone"])
+    async def test_what_has_happened_is_put_down_once_nobody_wants_it(
+        self, call: PaidCall | None, answer: Exception
+    ) -> None:
+        engine = Engine(answer)
+
+        async def story(beat: Beat) -> None:
+            beat.call = SENT
+            await beat.put_down(call)
+
+        assert await told_to_worker(engine, story) == [call]
+
+    async def test_nothing_is_sent_for_a_job_that_is_gone(self) -> None:
+        async def story(beat: Beat) -> None:
+            with pytest.raises(asyncio.CancelledError):
+                await beat.put_down(SENT)
+            assert beat.call is None
+
+        assert await told_to_worker(Engine(GONE), story) == [SENT]
+
+    async def test_nothing_is_sent_for_a_job_whose_cancel_the_worker_is_yet_to_hear_of(
+        self,
+    ) -> None:
+        engine = Engine(CANCELLED)
+
+        async def story(beat: Beat) -> None:
+            putting_down = asyncio.create_task(beat.put_down(SENT))
+            await engine.is_asked.wait()
+
+            async def is_taken_back() -> bool:
+                return beat.call is None
+
+            await eventually(is_taken_back, "the call is taken back")
+            assert not putting_down.done()
+            putting_down.cancel()  # as the worker does
+            with pytest.raises(asyncio.CancelledError):
+                await putting_down
+            await beat.put_down(None)
+
+        assert await told_to_worker(engine, story) == [SENT]
+        assert engine.calls[-1] is None
 
 
 class TestEarlierProgress:

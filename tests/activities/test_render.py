@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import cast
 
 import pytest
 from temporalio.activity import ActivityCancellationDetails
@@ -34,6 +34,7 @@ from providers.base import Call, Order, Picture, Provider, Report
 from storage import objects
 from storage.ledger import Ledger
 from storage.objects import ObjectStore
+from tests.activities.heartbeats import Engine
 from tests.activities.orders import render_order
 from tests.fakes import Behaviour, FakeProvider, png
 from tests.waiting import eventually
@@ -60,16 +61,6 @@ class Queue(Provider):
         self.cancelled.append(ticket)
 
 
-class Engine:
-    """Takes the heartbeats that wait for an answer."""
-
-    def get_async_activity_handle(self, *, task_token: bytes) -> Engine:
-        return self
-
-    async def heartbeat(self, *details: Any) -> None:
-        """Answer at once."""
-
-
 def call_under_way() -> Progress:
     call = PaidCall(key="k", first_index=0, sent_at=LONG_AGO, ticket="t-1")
     return Progress(progress_percentage=40, started_at=LONG_AGO, call=call)
@@ -94,10 +85,10 @@ class Attempting(ActivityEnvironment):
     def __init__(
         self, earlier: Progress | None = None, on_unknown_outcome: OnUnknownOutcome = "retry"
     ) -> None:
-        super().__init__(client=cast(Client, Engine()))
+        engine = Engine()
+        super().__init__(client=cast(Client, engine))
         self.on_unknown_outcome: OnUnknownOutcome = on_unknown_outcome
-        self.sent: list[Progress] = []
-        self.on_heartbeat = self.sent.append
+        self.sent = engine.taken
         details = [earlier.model_dump(mode="json")] if earlier else []
         self.info = dataclasses.replace(
             self.info, heartbeat_details=details, started_time=ENGINES_NOW
