@@ -6,13 +6,14 @@ Each asks again, with the same `Idempotency-Key`, until it has an answer, as a g
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Event, Lock
 
 import httpx
 
-from tests.e2e.jobs import Watch
+from tests.e2e.jobs import Watch, has_ended
 from tests.e2e.stack import API, Json, Stack
 from tests.e2e.waiting import eventually
 
@@ -20,6 +21,8 @@ FREE = "studio"
 VENDORS = ("bfl", "comfyui", "fal", "replicate", "stability_ai")
 _WIDE = {"aspect_ratio": "16:9"}
 _BATCH = 4
+_PATIENCE_SECONDS = 600.0
+_PAUSE_SECONDS = 0.5
 _ALL_EVENTS = [
     *("draft.awaiting_review", "draft.approved", "job.completed", "job.failed"),
     "batch.completed",
@@ -164,7 +167,13 @@ class Clients:
         self._ended(finals[0])
 
     def _ended(self, job_id: str) -> Json:
-        [answer] = Watch(self._stack).until_ended([job_id])
+        watch = Watch(self._stack)
+
+        def look() -> Json | None:
+            answer = watch.look(job_id)
+            return answer if answer and has_ended(answer) else None
+
+        answer = self._patiently(look, f"{job_id} ends")
         self.accepted.note_end()
         return answer
 
@@ -183,7 +192,11 @@ class Clients:
             answer: Json = response.json()
             return answer
 
-        return eventually(look, f"{path} is accepted")
+        return self._patiently(look, f"{path} is accepted")
+
+    @staticmethod
+    def _patiently(look: Callable[[], Json | None], why: str) -> Json:
+        return eventually(look, why, seconds=_PATIENCE_SECONDS, every_seconds=_PAUSE_SECONDS)
 
 
 def until_further(clients: Clients, jobs: int) -> None:
@@ -194,4 +207,4 @@ def until_further(clients: Clients, jobs: int) -> None:
         clients.check()
         return clients.accepted.ended >= goal
 
-    eventually(has_come, f"{jobs} more jobs end")
+    eventually(has_come, f"{jobs} more jobs end", seconds=_PATIENCE_SECONDS)
