@@ -21,7 +21,7 @@ from rich.table import Table
 
 from tests.e2e.clock import HOW_TO_INSTALL
 from tests.e2e.reckoning import Reckoning, reckon
-from tests.e2e.storm import Sky, sky_over, storm
+from tests.e2e.storm import Scene, scene_in, storm
 from tests.vendors.stand_in import running_stand_in
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -48,14 +48,14 @@ def chaos(
     with (
         tempfile.TemporaryDirectory(prefix="darkroom-chaos-", ignore_cleanup_errors=True) as name,
         running_stand_in() as stand_in,
-        sky_over(folder or Path(name), stand_in) as sky,
+        scene_in(folder or Path(name), stand_in) as scene,
     ):
-        if sky.clock is None:
+        if scene.clock is None:
             say(f"no clock steps: {HOW_TO_INSTALL}")
-        if not sky.store.has_disk:
+        if not scene.store.has_disk:
             say("no disk is full: a small one is mounted on Linux and by root only; it is played")
         crowd = storm(
-            sky,
+            scene,
             clients=clients,
             seed=seed,
             at_once=at_once,
@@ -63,10 +63,10 @@ def chaos(
             say=say,
         )
         say("the weather is fine; every job and webhook is looked at")
-        reckoning = reckon(sky.stack, crowd.accepted, stand_in, sky.receiver)
+        reckoning = reckon(scene.stack, crowd.accepted, stand_in, scene.receiver)
         seconds = time.monotonic() - began
         console.print(f"\nseed {seed}, {clients} clients, {seconds:.0f} s on {_machine()}\n")
-        for table in (_faults(sky), _work(sky, reckoning), _money(reckoning)):
+        for table in (_faults(scene), _work(scene, reckoning), _money(reckoning)):
             console.print(table)
         console.print("nothing is lost, nothing is made twice, and every charge is accounted for")
 
@@ -75,14 +75,14 @@ def _machine() -> str:
     return f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
 
 
-def _faults(sky: Sky) -> Table:
+def _faults(scene: Scene) -> Table:
     table = _headed("faults", "times")
-    for name, times in sorted(sky.faults.items()):
+    for name, times in sorted(scene.faults.items()):
         table.add_row(name, str(times))
     return table
 
 
-def _work(sky: Sky, reckoning: Reckoning) -> Table:
+def _work(scene: Scene, reckoning: Reckoning) -> Table:
     accepted, answers = reckoning.accepted, reckoning.answers
     attempts = sum(len(answer["attempts"]) for answer in answers.values())
     told = {(each.subject, each.type) for each in reckoning.messages}
@@ -99,7 +99,7 @@ def _work(sky: Sky, reckoning: Reckoning) -> Table:
         "drafts rejected, and their next rounds": len(accepted.rounds),
         "webhooks due, and delivered": len(told),
         "deliveries, those of the same included": len(reckoning.messages),
-        "deliveries refused for their signature": sky.receiver.refused,
+        "deliveries refused for their signature": scene.receiver.refused,
     }.items():
         table.add_row(name, str(number))
     return table

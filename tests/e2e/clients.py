@@ -15,13 +15,13 @@ import httpx
 
 from tests.e2e.jobs import Watch, has_ended
 from tests.e2e.stack import API, Json, Stack
-from tests.e2e.waiting import eventually
+from tests.e2e.waiting import T, eventually
 
 FREE = "studio"
 VENDORS = ("bfl", "comfyui", "fal", "replicate", "stability_ai")
 _WIDE = {"aspect_ratio": "16:9"}
 _BATCH = 4
-_PATIENCE_SECONDS = 600.0
+_PATIENCE_SECONDS = 300.0
 _PAUSE_SECONDS = 0.5
 _ALL_EVENTS = [
     *("draft.awaiting_review", "draft.approved", "job.completed", "job.failed"),
@@ -129,10 +129,14 @@ class Clients:
         for draft in batch["job_ids"]:
             self._ended(draft)
         decided: dict[str, str] = {}
-        while len(decided) < _BATCH:  # whoever reads the answer sees what it has left out
+
+        def look() -> dict[str, str] | None:
+            """Whoever reads the answer sees what it has left out, and approves again."""
             answer = self._insist(f"batches/{batch['batch_id']}/approve", dice, {})
-            decided |= {result["job_id"]: result["final_job_id"] for result in answer["results"]}
-        for draft, final in decided.items():
+            decided.update({each["job_id"]: each["final_job_id"] for each in answer["results"]})
+            return decided if len(decided) == _BATCH else None
+
+        for draft, final in _patiently(look, "every draft of the batch is approved").items():
             self._follow(draft, final)
 
     def _submit(self, dice: random.Random, **fields: str) -> str:
@@ -173,7 +177,7 @@ class Clients:
             answer = watch.look(job_id)
             return answer if answer and has_ended(answer) else None
 
-        answer = self._patiently(look, f"{job_id} ends")
+        answer = _patiently(look, f"{job_id} ends")
         self.accepted.note_end()
         return answer
 
@@ -192,11 +196,7 @@ class Clients:
             answer: Json = response.json()
             return answer
 
-        return self._patiently(look, f"{path} is accepted")
-
-    @staticmethod
-    def _patiently(look: Callable[[], Json | None], why: str) -> Json:
-        return eventually(look, why, seconds=_PATIENCE_SECONDS, every_seconds=_PAUSE_SECONDS)
+        return _patiently(look, f"{path} is accepted")
 
 
 def until_further(clients: Clients, jobs: int) -> None:
@@ -208,3 +208,8 @@ def until_further(clients: Clients, jobs: int) -> None:
         return clients.accepted.ended >= goal
 
     eventually(has_come, f"{jobs} more jobs end", seconds=_PATIENCE_SECONDS)
+
+
+def _patiently(look: Callable[[], T | None], why: str) -> T:
+    """Polling as often as a good client does."""
+    return eventually(look, why, seconds=_PATIENCE_SECONDS, every_seconds=_PAUSE_SECONDS)

@@ -50,7 +50,7 @@ class Fault:
         return f"{self.kind} {self.part}"
 
 
-class Sky:
+class Scene:
     """One Darkroom with two workers, its store, its vendors, its receiver, and its clock."""
 
     def __init__(
@@ -148,7 +148,7 @@ class Sky:
 
 
 @contextmanager
-def sky_over(folder: Path, stand_in: StandIn) -> Iterator[Sky]:
+def scene_in(folder: Path, stand_in: StandIn) -> Iterator[Scene]:
     """Everything below `folder`; without libfaketime there is no clock that steps."""
     folder.mkdir(parents=True, exist_ok=True)
     library = find_library()
@@ -161,15 +161,15 @@ def sky_over(folder: Path, stand_in: StandIn) -> Iterator[Sky]:
             **(clock.environment if clock else {}),
             "DARKROOM_WEBHOOK_ALLOW_HOSTS": "127.0.0.1",
         }
-        sky = Sky(new_stack(folder, stand_in, environment), store, stand_in, receiver, clock)
+        scene = Scene(new_stack(folder, stand_in, environment), store, stand_in, receiver, clock)
         try:
-            yield sky
+            yield scene
         finally:
-            sky.close()
+            scene.close()
 
 
 def storm(
-    sky: Sky,
+    scene: Scene,
     *,
     clients: int,
     seed: int,
@@ -182,22 +182,22 @@ def storm(
     Clients work meanwhile; returns when each has come to the end of what it was at.
     """
     dice = random.Random(seed)
-    sky.begin()
-    crowd = Clients(sky.stack, sky.receiver.url, seed)
+    scene.begin()
+    crowd = Clients(scene.stack, scene.receiver.url, seed)
     with ThreadPoolExecutor(clients) as pool:
         try:
             crowd.begin(pool, clients)
             until_further(crowd, clients)
             while True:
-                for faults in _strikes(sky.kinds(dice), dice, at_once):
+                for faults in _strikes(scene.kinds(dice), dice, at_once):
                     seconds = _lasting(faults, dice)
                     say(f"{' and '.join(fault.name for fault in faults)}, {seconds:.1f} s")
-                    sky.strike(faults, seconds)
+                    scene.strike(faults, seconds)
                     until_further(crowd, _JOBS_BETWEEN)
                 if not goes_on():
                     break
+            scene.stack.until_healthy()
         finally:
-            sky.stack.until_healthy()
             crowd.go_home()
     return crowd
 
