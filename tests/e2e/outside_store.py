@@ -10,14 +10,12 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -25,6 +23,7 @@ from starlette.routing import Route
 
 from cli import embedded
 from tests.e2e.workers import store_environment
+from tests.serving import serving
 from tests.waiting import free_port
 
 BUCKET = "darkroom"
@@ -138,8 +137,8 @@ class OutsideStore:
             self._process.kill()
             self._process.wait()
 
-    def app(self, client: httpx.AsyncClient) -> Starlette:
-        """The gate."""
+    def gate(self, client: httpx.AsyncClient) -> Starlette:
+        """What stands before the server."""
 
         async def pass_on(request: Request) -> Response:
             body, temper = await request.body(), self._temper
@@ -180,28 +179,11 @@ def running_outside_store(home: Path) -> Iterator[OutsideStore]:
         store = OutsideStore(home)
         store.start()
         try:
-            with _gate(store):
+            client = httpx.AsyncClient(trust_env=False, timeout=60)
+            with serving(store.gate(client), httpx.URL(store.url).port or 0, lifespan="off"):
                 yield store
         finally:
             store.stop()
-
-
-@contextmanager
-def _gate(store: OutsideStore) -> Iterator[None]:
-    client = httpx.AsyncClient(trust_env=False, timeout=60)
-    config = uvicorn.Config(
-        store.app(client), port=httpx.URL(store.url).port or 0, log_level="critical", lifespan="off"
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        thread.join(0.01)
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        thread.join(10)
 
 
 @contextmanager

@@ -16,12 +16,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import uvicorn
 from fastapi import APIRouter, FastAPI, Request, Response
 from PIL import Image
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
+from tests.serving import serving
 from tests.waiting import free_port
 
 _HELD_SECONDS = 120.0
@@ -181,18 +181,7 @@ async def form_of(request: Request) -> dict[str, Any]:
 
 @contextmanager
 def running_stand_in() -> Iterator[StandIn]:
-    """The server, on a thread of its own; it outlives any process that a test kills."""
+    """The server, where no kill of a stack reaches it."""
     stand_in = StandIn(free_port())
-    config = uvicorn.Config(
-        stand_in.app, port=stand_in.port, log_level="critical", ws="websockets-sansio"
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        thread.join(0.01)
-    try:
+    with serving(stand_in.app, stand_in.port, ws="websockets-sansio"):
         yield stand_in
-    finally:
-        server.should_exit = True
-        thread.join(10)
