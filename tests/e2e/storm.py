@@ -23,6 +23,13 @@ from tests.vendors.stand_in import StandIn
 
 WITHOUT_HEAVY_SDKS = dict.fromkeys(("GEMINI_API_KEY", "HF_TOKEN", "OPENAI_API_KEY"), "")
 """A worker that cannot use them starts in half the time."""
+_FEW_FILES = """
+[assets]
+formats = ["jpeg"]
+widths = [480, 1536]
+social = false
+"""
+"""A storm is about jobs; most of their time would go into encoding."""
 POLLS = 4
 LATENCY_SECONDS = 0.2
 """Between the charge and the answer: many a fault comes in between."""
@@ -161,7 +168,10 @@ def scene_in(folder: Path, stand_in: StandIn) -> Iterator[Scene]:
             **(clock.environment if clock else {}),
             "DARKROOM_WEBHOOK_ALLOW_HOSTS": "127.0.0.1",
         }
-        scene = Scene(new_stack(folder, stand_in, environment), store, stand_in, receiver, clock)
+        stack = new_stack(folder, stand_in, environment)
+        with (folder / "darkroom.toml").open("a") as config:
+            config.write(_FEW_FILES)
+        scene = Scene(stack, store, stand_in, receiver, clock)
         try:
             yield scene
         finally:
