@@ -20,6 +20,8 @@ from workflows.image_job import ImageJobWorkflow
 WIDE = 16 / 9
 _ROUNDED = 0.04
 """How far a vendor's nearest size is from a ratio."""
+_PATIENCE_SECONDS = 900.0
+"""A receiver that was not reached four times is tried again after seven minutes."""
 
 
 @dataclass(frozen=True)
@@ -150,10 +152,6 @@ def _told(
             assert decided["review"]["state"] == answer["review"]["state"]
             assert decided.get("final_job_id") == answer.get("final_job_id")
     return messages
-
-
-_PATIENCE_SECONDS = 900.0
-"""A receiver that was not reached four times is tried again after seven minutes."""
 
 
 def _events(answer: Json) -> list[str]:
