@@ -52,8 +52,8 @@ bench: $(FOR_DEVELOPMENT) ## Measure what the tests do not time
 load: $(FOR_DEVELOPMENT) ## Half an hour of steady traffic: what grows (ARGS="--minutes 5 --quick")
 	@$(BIN)/python -m bench.load $(ARGS)
 
-chaos: $(FOR_DEVELOPMENT) ## Kill workers amid paid calls (ARGS="--kills 50 --seed 1")
-	@$(BIN)/python -m bench.chaos_paid $(ARGS)
+chaos: $(FOR_DEVELOPMENT) ## Work through every kind of fault (ARGS="--minutes 10 --seed 1")
+	@$(BIN)/python -m bench.chaos $(ARGS)
 
 # No part of the locks, where it would weigh on everybody. pip prefers a wheel of torch for CPUs
 # that lies in PIP_FIND_LINKS, or on PIP_EXTRA_INDEX_URL, to the registry's own with CUDA.

@@ -86,19 +86,28 @@ class Beat:
     """The progress of one `render`, from the provider's word or from elapsed against expected."""
 
     def __init__(
-        self, order: RenderOrder, earlier: Progress | None, pause_seconds: float = BEAT_SECONDS
+        self,
+        order: RenderOrder,
+        earlier: Progress | None,
+        pause_seconds: float = BEAT_SECONDS,
+        begun_at: datetime | None = None,
     ) -> None:
         self._pulse = Pulse(self.progress, pause_seconds)
         self._from, self._to = order.progress_from, order.progress_to
         self._expected_seconds = order.target.expected_seconds
         self._floor = earlier.progress_percentage if earlier else order.progress_from
         self._started = time.monotonic()
+        self._begun_at = begun_at or datetime.now(UTC)
         self._share = 0.0
-        self.started_at = earlier.started_at if earlier else datetime.now(UTC)
+        self.started_at = earlier.started_at if earlier else self._begun_at
         self.attempts: list[Attempt] = list(earlier.attempts) if earlier else []
         self.call = earlier.call if earlier else None
         self.is_called_off = False
         self.cancel_too_late = earlier.cancel_too_late if earlier else None
+
+    def now(self) -> datetime:
+        """What time it is for the engine, however often this machine's clock is set meanwhile."""
+        return self._begun_at + timedelta(seconds=time.monotonic() - self._started)
 
     def report(self, share: float) -> None:
         """Take the provider's word, 0 to 1; from any thread."""
@@ -227,7 +236,7 @@ async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
 @asynccontextmanager
 async def beating(order: RenderOrder, pause_seconds: float) -> AsyncIterator[Beat]:
     """Heartbeat the progress of a render for as long as the block runs, from the first pause on."""
-    beat = Beat(order, earlier_progress(), pause_seconds)
+    beat = Beat(order, earlier_progress(), pause_seconds, activity.info().started_time)
     task = asyncio.create_task(beat.keep_on())
     try:
         yield beat

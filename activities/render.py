@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import UTC, datetime
 from typing import Literal
 
 from temporalio import activity
@@ -94,7 +93,7 @@ class RenderActivities:
         """
         pauses = backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
         while True:
-            tried_at, known = datetime.now(UTC), len(beat.attempts)
+            tried_at, known = beat.now(), len(beat.attempts)
             try:
                 return await self._try(order, beat)
             except JobFailure as failure:
@@ -144,5 +143,5 @@ class RenderActivities:
         if not failure.retryable or isinstance(failure, StorageUnavailable):
             return failure.retryable
         patience = _PATIENCE_WITH_FALLBACK_SECONDS if order.has_fallback else _PATIENCE_SECONDS
-        waited = (datetime.now(UTC) - beat.started_at).total_seconds()
+        waited = (beat.now() - beat.started_at).total_seconds()
         return waited + (failure.retry_after_seconds or 0.0) < patience

@@ -39,6 +39,7 @@ from domain.ids import (
     JOB_ID_PATTERN,
     batch_item,
     final_id,
+    item_id,
     predecessor,
     retry_id,
 )
@@ -423,7 +424,23 @@ class Reader:
             return await self._engine.query(batch_id, BatchState)
         except NoAnswer:
             last = self._batches.last(batch_id)
-            return last.state if last else await self._listed_batch(batch_id, request)
+            if last is None:
+                return await self._listed_batch(batch_id, request)
+            return await self._caught_up(batch_id, last.state)
+
+    async def _caught_up(self, batch_id: str, last: BatchState) -> BatchState:
+        """What was known last, and what the engine's list tells since: an editor may decide it."""
+        state = last.model_copy(deep=True)
+        try:
+            listed = await self._engine.listed_milestones(batch_id)
+        except EngineAway:
+            return last
+        told = {milestone.job_id: milestone for milestone in listed}
+        for index, item in enumerate(state.items):
+            news = told.get(item.job_id or item_id(batch_id, index))
+            if news is not None and (news.status, news.review) != (item.status, item.review):
+                item.learn(news)
+        return state
 
     async def _listed_batch(self, batch_id: str, request: BatchRequest) -> BatchState:
         """Without a worker: what the engine's list of the batch's jobs tells."""

@@ -43,6 +43,10 @@ class Journal(Protocol):
     """Nobody wants the job any more: begin no further call."""
     cancel_too_late: bool | None
 
+    def now(self) -> datetime:
+        """What time it is for all who may take the order up after this process."""
+        ...
+
     def report(self, share: float) -> None:
         """Tell how much of the order is done, 0 to 1; from any thread."""
         ...
@@ -60,6 +64,10 @@ class InMemoryJournal:
         self.call: PaidCall | None = None
         self.is_called_off = False
         self.cancel_too_late: bool | None = None
+
+    def now(self) -> datetime:
+        """By this machine's clock: nobody takes it up."""
+        return datetime.now(UTC)
 
     def report(self, share: float) -> None:
         """Nobody asks."""
@@ -89,7 +97,7 @@ class RunningCall:
         self.indices = tuple(asked or indices)
         """What it makes: of a new call what is missing, else what it was sent for."""
         self._asked = list(self.indices) if self.indices != indices else None
-        self.begun_at = self._noted.sent_at if self._noted else datetime.now(UTC)
+        self.begun_at = self._noted.sent_at if self._noted else journal.now()
 
     @property
     def ticket(self) -> str | None:
@@ -119,7 +127,7 @@ class RunningCall:
             PaidCall(
                 key=self.key,
                 first_index=self._first_index,
-                sent_at=datetime.now(UTC),
+                sent_at=self._journal.now(),
                 indices=self._asked,
             )
         )
@@ -163,7 +171,7 @@ class RunningCall:
         bill = self.bill()
         return CostEntry(
             key=self.key,
-            at=self._noted.sent_at if self._noted else datetime.now(UTC),
+            at=self._noted.sent_at if self._noted else self._journal.now(),
             job_id=bill.job_id,
             tenant=bill.tenant,
             blog_id=bill.blog_id,

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 
 from domain.errors import (
     Billed,
@@ -56,7 +56,7 @@ class Renderer:
         that was paid for and stored is taken from the store; what costs nothing is made again.
         """
         provider = self._provider(order)
-        started_at, clock = datetime.now(UTC), time.monotonic()
+        started_at, clock = journal.now(), time.monotonic()
         kept = await self._kept(order) if provider.is_paid else {}
         for indices in _calls(order):
             missing = tuple(index for index in indices if index not in kept)
@@ -171,6 +171,8 @@ class Renderer:
             wanted = _wanted(order, call.indices, await self._references.inputs(order.spec))
             with _defects_told(provider, call):
                 ticket = await provider.find(wanted, call.key, call.lost.sent_at)
+            if ticket is None:
+                _check_settled(provider, journal.now() - call.lost.sent_at)
         except JobFailure as failure:
             if not failure.retryable:
                 failure.billed = Billed.UNKNOWN
@@ -293,6 +295,17 @@ def _defects_told(provider: Provider, call: RunningCall) -> Iterator[None]:
             provider=provider.name,
             billed=Billed.UNKNOWN if call.is_sent else Billed.NO,
         ) from defect
+
+
+def _check_settled(provider: Provider, age: timedelta) -> None:
+    """What the vendor does not know may be too young for it."""
+    early = provider.settle_seconds - age.total_seconds()
+    if early > 0:
+        raise ProviderUnavailable(
+            f"{provider.name} may not know a new submission yet.",
+            provider=provider.name,
+            retry_after_seconds=early,
+        )
 
 
 def _calls(order: RenderOrder) -> Iterator[tuple[int, ...]]:

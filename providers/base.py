@@ -119,6 +119,8 @@ class Provider(ABC):
 
     is_paid = True
     """Whether a call costs something, so that one must never be repeated unseen."""
+    settle_seconds = 0.0
+    """How old a submission is at most that `find` may miss although it arrived."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -134,7 +136,8 @@ class Provider(ABC):
     async def find(self, order: Order, key: str, sent_at: datetime) -> str | None:
         """The ticket of a submission whose answer was lost; None where it surely never arrived.
 
-        Raises `OutcomeUnknown` where the vendor does not tell.
+        That is sure only once it would be older than `settle_seconds`. Raises `OutcomeUnknown`
+        where the vendor does not tell.
         """
         raise OutcomeUnknown(
             f"A request to {self.name} was sent and its answer never seen; it may have been paid.",

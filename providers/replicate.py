@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import io
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -64,7 +64,7 @@ class Replicate(Provider):
         self._models = connection.entry.models
         self._poll_seconds: float = options.get("poll_seconds", _POLL_SECONDS)
         self._answer_seconds: float = options.get("answer_seconds", _ANSWER_SECONDS)
-        self._settle_seconds: float = options.get("settle_seconds", _SETTLE_SECONDS)
+        self.settle_seconds = options.get("settle_seconds", _SETTLE_SECONDS)
         self._address = connection.base_url or _ADDRESS
         headers = {"Authorization": f"Bearer {key}"}
         self._transport = httpx.AsyncHTTPTransport()
@@ -118,7 +118,6 @@ class Replicate(Provider):
                 is_telling = False
         if not is_telling:
             raise lost_track(self.name, "does not tell whether it took a request")
-        self._check_settled(sent_at)
         return None
 
     async def cancel(self, ticket: str) -> None:
@@ -286,15 +285,6 @@ class Replicate(Provider):
             if checksums.get("sha256") != hashlib.sha256(reference.data).hexdigest():
                 return False
         return True
-
-    def _check_settled(self, sent_at: datetime) -> None:
-        early = self._settle_seconds - (datetime.now(UTC) - sent_at).total_seconds()
-        if early > 0:
-            raise ProviderUnavailable(
-                f"{self.name} may not list a new prediction yet.",
-                provider=self.name,
-                retry_after_seconds=early,
-            )
 
 
 def _path(ticket: str) -> str:

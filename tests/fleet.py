@@ -5,7 +5,8 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,8 +16,12 @@ from tests.e2e.waiting import DEADLINE_SECONDS, eventually
 from tests.waiting import free_port
 
 _READY = "ready on"
+_API = (
+    *(sys.executable, "-m", "uvicorn", "api.app:create_app", "--factory"),
+    "--no-access-log",
+)
 
-P = TypeVar("P", bound="Process")
+P = TypeVar("P", "Api", "Worker")
 
 
 def running_from(code: Path) -> Mapping[str, str]:
@@ -50,6 +55,18 @@ class Process:
         assert self._process.poll() is None, self.said
         return True
 
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """It stands still while the block runs."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
     def ask_to_stop(self) -> None:
         """As an operator's platform does."""
         self._process.send_signal(signal.SIGTERM)
@@ -67,6 +84,9 @@ class Process:
 class Worker(Process):
     """A worker for all queues."""
 
+    def __init__(self, environment: Mapping[str, str], folder: Path, log: Path) -> None:
+        super().__init__([sys.executable, "-m", "worker"], environment, folder, log)
+
     def is_ready(self) -> bool:
         return super().is_ready() and _READY in self.said
 
@@ -74,11 +94,10 @@ class Worker(Process):
 class Api(Process):
     """An API process at a port of its own."""
 
-    def __init__(
-        self, argv: Sequence[str | Path], environment: Mapping[str, str], folder: Path, log: Path
-    ) -> None:
+    def __init__(self, environment: Mapping[str, str], folder: Path, log: Path) -> None:
         self.url = f"http://127.0.0.1:{free_port()}"
-        super().__init__([*argv, "--port", self.url.rpartition(":")[2]], environment, folder, log)
+        argv = [*_API, "--port", self.url.rpartition(":")[2]]
+        super().__init__(argv, environment, folder, log)
         self.http = httpx.Client(base_url=self.url, trust_env=False, timeout=60)
 
     def is_ready(self) -> bool:
@@ -104,10 +123,8 @@ class Fleet:
         self, *, apis: int = 0, workers: int = 0, code: Path | None = None
     ) -> tuple[list[Api], list[Worker]]:
         """Processes of today's code or of that in a folder, once all of them are ready."""
-        argv = [sys.executable, "-m", "uvicorn", "api.app:create_app", "--factory"]
-        started_apis = [self._add(Api, [*argv, "--no-access-log"], code) for _ in range(apis)]
-        argv = [sys.executable, "-m", "worker"]
-        started_workers = [self._add(Worker, argv, code) for _ in range(workers)]
+        started_apis = [self._add(Api, code) for _ in range(apis)]
+        started_workers = [self._add(Worker, code) for _ in range(workers)]
         for process in (*started_apis, *started_workers):
             eventually(process.is_ready, f"{process.log.stem} is ready")
         return started_apis, started_workers
@@ -122,9 +139,9 @@ class Fleet:
         for process in self._all:
             process.kill()
 
-    def _add(self, kind: type[P], argv: Sequence[str], code: Path | None) -> P:
+    def _add(self, kind: type[P], code: Path | None) -> P:
         chosen = running_from(code) if code else {}
         log = self._folder / f"{kind.__name__.lower()}-{len(self._all)}.log"
-        process = kind(argv, {**self._environment, **chosen}, self._folder, log)
+        process = kind({**self._environment, **chosen}, self._folder, log)
         self._all.append(process)
         return process

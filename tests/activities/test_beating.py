@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import cast
 
 import pytest
@@ -63,6 +63,12 @@ class TestBeat:
     def test_without_a_word_it_stays_within_its_span(self, expected_seconds: float) -> None:
         order = render_order(expected_seconds=expected_seconds)
         assert 5 <= Beat(order, None).progress().progress_percentage <= 90
+
+    def test_its_time_is_the_engines_and_goes_on_with_no_clock_of_this_machine(self) -> None:
+        beat = Beat(render_order(), None, begun_at=NOW)
+        first, second = beat.now(), beat.now()
+        assert beat.started_at == NOW
+        assert NOW <= first <= second < NOW + timedelta(hours=1)
 
 
 AWAY = RPCError("away", RPCStatusCode.UNAVAILABLE, b"")

@@ -67,6 +67,8 @@ def call_under_way() -> Progress:
 
 
 LONG_AGO = datetime.now(UTC) - timedelta(hours=1)
+ENGINES_NOW = datetime(2031, 1, 1, tzinfo=UTC)
+"""Whatever this machine's clock says."""
 
 
 def raising(error: Exception) -> Behaviour:
@@ -88,7 +90,9 @@ class Attempting(ActivityEnvironment):
         self.on_unknown_outcome: OnUnknownOutcome = on_unknown_outcome
         self.sent = engine.taken
         details = [earlier.model_dump(mode="json")] if earlier else []
-        self.info = dataclasses.replace(self.info, heartbeat_details=details)
+        self.info = dataclasses.replace(
+            self.info, heartbeat_details=details, started_time=ENGINES_NOW
+        )
 
     async def render(
         self, store: ObjectStore, behave: Behaviour | None, order: RenderOrder | None = None
@@ -210,7 +214,7 @@ class TestRender:
         assert error.type == "provider_unavailable"
 
     async def test_with_a_fallback_at_hand_it_is_waited_for_less(self, store: ObjectStore) -> None:
-        a_while_ago = datetime.now(UTC) - timedelta(minutes=5)
+        a_while_ago = ENGINES_NOW - timedelta(minutes=5)
         earlier = Progress(progress_percentage=40, started_at=a_while_ago)
         down = ProviderUnavailable("down")
         patient = await Attempting(earlier).fails(store, down)

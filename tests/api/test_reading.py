@@ -12,6 +12,7 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from api.services import Services
 from domain.errors import ContentRejected
+from domain.names import REVIEW
 from providers.base import Order, Report
 from providers.catalogue import load_catalogue
 from providers.registry import Roster
@@ -131,6 +132,27 @@ class TestPollers:
             answer = await api.post(f"/jobs/{job_id}/approve")
         assert stale["status"] != "completed"
         assert answer.status_code == 202
+
+    async def test_a_batchs_decision_leaves_out_no_draft_that_the_batch_cannot_tell_of(
+        self, counted: tuple[Caller, Counter[str]], client: Client, new_worker: WorkerFactory
+    ) -> None:
+        api, _ = counted
+        gate = Gate()
+        async with new_worker(FakeProvider(gate)):
+            created = await api.create_batch({"quality": "draft"})
+            await gate.reached.wait()
+            stale = await api.batch(created["batch_id"])
+            gate.open()
+            [job_id] = created["job_ids"]
+
+            async def is_listed() -> bool:
+                query = f"{REVIEW.name} = 'awaiting' AND WorkflowId = '{job_id}'"
+                return (await client.count_workflows(query)).count == 1
+
+            await eventually(is_listed, "the draft awaits review")
+        answer = await api.post(f"/batches/{created['batch_id']}/approve")
+        assert stale["review_counts"] == {}
+        assert [result["job_id"] for result in answer.json()["results"]] == [job_id]
 
 
 class TestAfterRetention:

@@ -45,12 +45,13 @@ def signal_by_command(stack: Stack, workflow_id: str, name: str, *inputs: str) -
     )
 
 
-def executions(stack: Stack) -> Counter[str]:
-    """How often each workflow was run, by its id."""
+def executions(stack: Stack, kind: type | None = None) -> Counter[str]:
+    """How often each workflow, or each of a class, was run, by its id."""
+    query = f"WorkflowType = '{kind.__name__}'" if kind else None
 
     async def count() -> Counter[str]:
         client = await _connected(stack)
-        return Counter([execution.id async for execution in client.list_workflows()])
+        return Counter([execution.id async for execution in client.list_workflows(query)])
 
     return asyncio.run(count())
 

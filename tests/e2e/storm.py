@@ -1,119 +1,237 @@
-"""Many jobs at many vendors while the workers are killed, one after the other."""
+"""Weather over a whole Darkroom at work: what can go wrong with each part, drawn from a seed."""
 
 from __future__ import annotations
 
 import random
+import time
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial
+from pathlib import Path
 
-from tests.e2e.jobs import Watch, submit
-from tests.e2e.stack import API, Json, Stack
-from tests.e2e.vendors import FINDING
-from tests.e2e.waiting import eventually
-from tests.e2e.workers import fleet
+from tests.e2e import outside_store
+from tests.e2e.clients import VENDORS, Clients, until_further
+from tests.e2e.clock import Clock, find_library
+from tests.e2e.hooks import Receiver, receiving
+from tests.e2e.outside_store import OutsideStore, running_outside_store
+from tests.e2e.stack import Stack
+from tests.e2e.vendors import new_stack
+from tests.e2e.workers import environment_beside
+from tests.fleet import Worker
 from tests.vendors.stand_in import StandIn
 
-VENDORS = ("bfl", "comfyui", "fal", "replicate", "stability_ai")
 WITHOUT_HEAVY_SDKS = dict.fromkeys(("GEMINI_API_KEY", "HF_TOKEN", "OPENAI_API_KEY"), "")
 """A worker that cannot use them starts in half the time."""
+_FEW_FILES = """
+[assets]
+formats = ["jpeg"]
+widths = [480, 1536]
+social = false
+"""
+"""A storm is about jobs; most of their time would go into encoding."""
 POLLS = 4
 LATENCY_SECONDS = 0.2
-"""Between the charge and the answer: many a kill comes in between."""
-JOBS_PER_KILL = 4
-MOST_REQUESTS = 12
-"""That the vendors see between the jobs of a kill and the kill; all jobs together make more."""
+"""Between the charge and the answer: many a fault comes in between."""
+LONG_SECONDS = 8.0
+"""Heartbeats are missed after five: what a held worker was at is begun elsewhere by then."""
+SHORT_SECONDS = (1.0, 4.0)
+_STEPS_SECONDS = (3600, -3600, 8 * 24 * 3600)
+_JOBS_BETWEEN = 4
+
+Lasting = Callable[[], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
-class Toll:
-    """What the jobs at a vendor came to, how often it charged, and what our bill says."""
+class Fault:
+    """Something that goes wrong with one part, for as long as it is entered."""
 
-    vendor: str
-    answers: list[Json]
-    charges: int
-    bill: Counter[str]
-    """`calls`, the `unknown_calls` among them, whose cost nobody knows, and `micro_usd`."""
-
-    @property
-    def completed(self) -> int:
-        return sum(answer["status"] == "completed" for answer in self.answers)
+    kind: str
+    part: str
+    lasting: Lasting
+    is_alone: bool = False
+    """Nothing else goes wrong meanwhile."""
 
     @property
-    def lost(self) -> int:
-        """Attempts on record whose outcome is not known."""
-        tries = [tried for answer in self.answers for tried in answer["attempts"]]
-        return sum(tried["outcome"] == "unknown" for tried in tries)
-
-    @property
-    def price_micro_usd(self) -> int:
-        """Of each picture; 0 where it is not known."""
-        costs = [answer["cost"] for answer in self.answers if "result" in answer]
-        [price] = {round((cost["amount_usd"] or 0) * 1e6) for cost in costs}
-        return price
-
-    def check(self) -> None:
-        """No job is lost, and every charge is for a picture that we have or on record as unseen."""
-        for answer in self.answers:
-            assert answer["status"] == "completed" or answer["error"]["code"], answer
-        assert self.completed <= self.charges <= self.completed + self.lost, self
-        if self.vendor in FINDING:
-            assert self.charges == self.completed, self
-        assert self.bill["calls"] == self.completed + self.lost, self
-        known_calls = self.bill["calls"] - self.bill["unknown_calls"]
-        assert self.bill["micro_usd"] == known_calls * self.price_micro_usd, self
+    def name(self) -> str:
+        return f"{self.kind} {self.part}"
 
 
-def weather(stack: Stack, stand_in: StandIn, *, kills: int, seed: int) -> list[Toll]:
-    """Kill that many workers amid jobs, and see the jobs to their end; a toll for each vendor.
+class Scene:
+    """One Darkroom with two workers, its store, its vendors, its receiver, and its clock."""
 
-    Two workers share the jobs until one of them is killed. Which, and when, is drawn from `seed`,
-    and counted in requests that the vendors have seen.
+    def __init__(
+        self,
+        stack: Stack,
+        store: OutsideStore,
+        stand_in: StandIn,
+        receiver: Receiver,
+        clock: Clock | None,
+    ) -> None:
+        self.stack = stack
+        self.store = store
+        self.stand_in = stand_in
+        self.receiver = receiver
+        self.clock = clock
+        self.faults: Counter[str] = Counter()
+        self._second: Worker | None = None
+        self._seconds = 0
+
+    def begin(self) -> None:
+        """Bring all of it up."""
+        self.stand_in.reset()
+        for name in VENDORS:
+            self.stand_in[name].polls_until_done = POLLS
+            self.stand_in[name].latency_seconds = LATENCY_SECONDS
+        self.stack.ensure_up()
+        self.second_worker()
+
+    def close(self) -> None:
+        if self._second is not None:
+            self._second.kill()
+        self.stack.close()
+
+    def second_worker(self) -> Worker:
+        """The one beside that of `up`; started where it does not run."""
+        if self._second is None or not self._second.is_alive():
+            self._seconds += 1
+            log = self.stack.home / "logs" / f"second-worker-{self._seconds}.log"
+            self._second = Worker(environment_beside(self.stack), self.stack.folder, log)
+        return self._second
+
+    def kinds(self, dice: random.Random) -> list[Fault]:
+        """One of each."""
+        faults = [
+            Fault("kill -9", "worker", lambda: self._killed("worker")),
+            Fault("kill -9", "second worker", self._second_killed),
+            Fault("kill -9", "api", lambda: self._killed("api")),
+            Fault("kill -9", "engine", lambda: self._killed("engine")),
+            Fault("kill -9", "store", self.store.killed),
+            Fault("kill -9", "everything", self._all_killed, is_alone=True),
+            Fault("hold", "worker", lambda: self.stack.held("worker")),
+            Fault("hold", "second worker", lambda: self.second_worker().held()),
+            Fault("hold", "api", lambda: self.stack.held("api")),
+            Fault("hold", "engine", lambda: self.stack.held("engine")),
+            Fault("hold", "store", self.store.held),
+            Fault("slow", "gate", lambda: self.store.tempered(outside_store.SLOW)),
+            Fault("500", "gate", lambda: self.store.tempered(outside_store.FAILING)),
+            Fault("503", "gate", lambda: self.store.tempered(outside_store.BUSY)),
+            Fault("full", "store", self.store.full),
+        ]
+        if self.clock is not None:
+            seconds = dice.choice(_STEPS_SECONDS)
+            clock = self.clock
+            faults.append(Fault("step", "clock", lambda: clock.stepped(seconds)))
+        return faults
+
+    def strike(self, faults: Sequence[Fault], seconds: float) -> None:
+        """Let them last that long, together."""
+        with ExitStack() as lasting:
+            for fault in faults:
+                lasting.enter_context(fault.lasting())
+                self.faults[fault.name] += 1
+            time.sleep(seconds)
+
+    @contextmanager
+    def _killed(self, part: str) -> Iterator[None]:
+        self.stack.kill(part)
+        yield
+
+    @contextmanager
+    def _second_killed(self) -> Iterator[None]:
+        self.second_worker().kill()
+        yield
+        self.second_worker()
+
+    @contextmanager
+    def _all_killed(self) -> Iterator[None]:
+        self.stack.kill_everything()
+        self.store.stop()
+        self.second_worker().kill()
+        yield
+        self.store.start()
+        self.stack.up()
+        self.second_worker()
+
+
+@contextmanager
+def scene_in(folder: Path, stand_in: StandIn) -> Iterator[Scene]:
+    """Everything below `folder`; without libfaketime there is no clock that steps."""
+    folder.mkdir(parents=True, exist_ok=True)
+    library = find_library()
+    clock = Clock(library, folder) if library else None
+    home = folder / "home"
+    with running_outside_store(home) as store, receiving() as receiver:
+        environment = {
+            **WITHOUT_HEAVY_SDKS,
+            **store.environment,
+            **(clock.environment if clock else {}),
+            "DARKROOM_WEBHOOK_ALLOW_HOSTS": "127.0.0.1",
+        }
+        stack = new_stack(folder, stand_in, environment)
+        with (folder / "darkroom.toml").open("a") as config:
+            config.write(_FEW_FILES)
+        scene = Scene(stack, store, stand_in, receiver, clock)
+        try:
+            yield scene
+        finally:
+            scene.close()
+
+
+def storm(
+    scene: Scene,
+    *,
+    clients: int,
+    seed: int,
+    at_once: int,
+    goes_on: Callable[[], bool],
+    say: Callable[[str], None],
+) -> Clients:
+    """Every kind of fault, so many at once, in an order drawn from `seed`; again while `goes_on`.
+
+    Clients work meanwhile; returns when each has come to the end of what it was at.
     """
     dice = random.Random(seed)
-    stand_in.reset()
-    for name in VENDORS:
-        stand_in[name].polls_until_done = POLLS
-        stand_in[name].latency_seconds = LATENCY_SECONDS
-    before = {name: bill_of(stack, name) for name in VENDORS}
-    jobs: dict[str, list[str]] = {name: [] for name in VENDORS}
-    with fleet(stack, WITHOUT_HEAVY_SDKS) as start_worker:
-        worker = start_worker()
-        for number in range(kills):
-            successor = start_worker()
-            for name in dice.sample(VENDORS, JOBS_PER_KILL):
-                jobs[name].append(submit(stack, f"wave {number}", provider=name, seed=number))
-            moment = requests_seen(stand_in) + dice.randint(1, MOST_REQUESTS)
-            eventually(partial(has_seen, stand_in, moment), "the vendors are asked for more")
-            worker.kill()
-            worker = successor
-        answers = {name: Watch(stack).until_ended(jobs[name]) for name in VENDORS}
-    return [
-        Toll(
-            name,
-            answers[name],
-            len(stand_in[name].charges),
-            bill_of(stack, name) - before[name],
-        )
-        for name in VENDORS
-    ]
+    scene.begin()
+    crowd = Clients(scene.stack, scene.receiver.url, seed)
+    with ThreadPoolExecutor(clients) as pool:
+        try:
+            crowd.begin(pool, clients)
+            until_further(crowd, clients)
+            while True:
+                for faults in _strikes(scene.kinds(dice), dice, at_once):
+                    seconds = _lasting(faults, dice)
+                    say(f"{' and '.join(fault.name for fault in faults)}, {seconds:.1f} s")
+                    scene.strike(faults, seconds)
+                    until_further(crowd, _JOBS_BETWEEN)
+                if not goes_on():
+                    break
+            scene.stack.until_healthy()
+        finally:
+            crowd.go_home()
+    return crowd
 
 
-def bill_of(stack: Stack, vendor: str) -> Counter[str]:
-    """What our bill says of a vendor."""
-    response = stack.http.get(f"{API}/costs", params={"provider": vendor})
-    assert response.status_code == 200, response.text
-    total = response.json()["total"]
-    return Counter(
-        calls=total["calls"],
-        unknown_calls=total["unknown_calls"],
-        micro_usd=round(total["amount_usd"] * 1e6),
-    )
+def _strikes(
+    kinds: Sequence[Fault], dice: random.Random, at_once: int
+) -> Iterator[Sequence[Fault]]:
+    """All of them, some at once where they hit different parts."""
+    left = dice.sample(kinds, len(kinds))
+    while left:
+        struck: list[Fault] = []
+        for fault in left:
+            if len(struck) < at_once and all(_may_coincide(fault, other) for other in struck):
+                struck.append(fault)
+        left = [fault for fault in left if fault not in struck]
+        yield struck
 
 
-def requests_seen(stand_in: StandIn) -> int:
-    return sum(len(stand_in[name].requests) for name in VENDORS)
+def _may_coincide(one: Fault, other: Fault) -> bool:
+    return one.part != other.part and not one.is_alone and not other.is_alone
 
 
-def has_seen(stand_in: StandIn, moment: int) -> bool:
-    return requests_seen(stand_in) >= moment
+def _lasting(faults: Sequence[Fault], dice: random.Random) -> float:
+    """Long where a worker is held, sometimes long else."""
+    is_taken_over = any(fault.kind == "hold" and "worker" in fault.part for fault in faults)
+    return LONG_SECONDS if is_taken_over or not dice.randrange(5) else dice.uniform(*SHORT_SECONDS)

@@ -17,7 +17,6 @@ from PIL import Image
 
 from tests.e2e.jobs import Watch, assert_completed, submit
 from tests.e2e.stack import Json, Stack
-from tests.e2e.storm import JOBS_PER_KILL, weather
 from tests.e2e.vendors import FINDING, HOSTED, TICKETED, original_of
 from tests.e2e.waiting import eventually
 from tests.e2e.workers import fleet
@@ -29,9 +28,6 @@ POLLED = tuple(vendor for vendor, asks in ASKS_BEFORE_FETCHING.items() if asks)
 
 Stop = Callable[[Vendor, threading.Event], Fault]
 """Holds a vendor at a step, until the event is set; `reached` tells that it has come there."""
-
-_KILLS = 5
-"""`make chaos` makes as many as one has time for."""
 
 
 class Kill(NamedTuple):
@@ -188,12 +184,3 @@ def test_an_answer_that_was_lost_ends_the_job_where_the_operator_wants_that(
     assert answer["status"] == "failed"
     assert (answer["error"]["code"], answer["error"]["billed"]) == ("outcome_unknown", "unknown")
     assert len(stand_in["stability_ai"].charges) == 1
-
-
-def test_kills_amid_jobs_lose_none_and_charge_none_twice_unseen(
-    vendor_stack: Stack, stand_in: StandIn
-) -> None:
-    tolls = weather(vendor_stack, stand_in, kills=_KILLS, seed=1)
-    for toll in tolls:
-        toll.check()
-    assert sum(len(toll.answers) for toll in tolls) == _KILLS * JOBS_PER_KILL

@@ -6,6 +6,7 @@ import base64
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from providers.registry import KINDS
@@ -33,10 +34,12 @@ def key_of(vendor: str) -> str:
     return f"{vendor.removesuffix('_ai')}-key"
 
 
-def new_stack(folder: Path, stand_in: StandIn) -> Stack:
+def new_stack(
+    folder: Path, stand_in: StandIn, besides: Mapping[str, str] = MappingProxyType({})
+) -> Stack:
     """A Darkroom that knows all vendors, and asks the stand-in for them."""
     _configure(folder, stand_in)
-    return Stack(folder, environment(stand_in))
+    return Stack(folder, {**environment(stand_in), **besides})
 
 
 def environment(stand_in: StandIn) -> Mapping[str, str]:

@@ -12,10 +12,16 @@ DEADLINE_SECONDS = 150.0
 _LOOK_SECONDS = 0.1
 
 
-def eventually(look: Callable[[], T | None], why: str) -> T:
+def eventually(
+    look: Callable[[], T | None],
+    why: str,
+    *,
+    seconds: float = DEADLINE_SECONDS,
+    every_seconds: float = _LOOK_SECONDS,
+) -> T:
     """What `look` gives as soon as it gives something true."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
+    deadline = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < deadline, f"it did not happen in time: {why}"
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(every_seconds)
     return found

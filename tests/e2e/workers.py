@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
-from cli.embedded import REGION
+from cli.embedded import REGION, StoreKeys, store_keys
 from tests.e2e.stack import Stack
 from tests.fleet import Fleet, Worker
 
@@ -25,22 +24,34 @@ def fleet(stack: Stack, environment: Mapping[str, str]) -> Iterator[Callable[[],
 @contextmanager
 def beside(stack: Stack, environment: Mapping[str, str] | None = None) -> Iterator[Fleet]:
     """A fleet on the stack's engine and store; what is alive of it at the end is killed."""
-    started = Fleet(stack.folder, {**stack.env, **_told(stack), **(environment or {})})
+    started = Fleet(stack.folder, {**environment_beside(stack), **(environment or {})})
     try:
         yield started
     finally:
         started.close()
 
 
-def _told(stack: Stack) -> Mapping[str, str]:
-    """What `up` tells its own children."""
-    keys = json.loads((stack.home / "s3-credentials.json").read_text())
-    return {
+def environment_beside(stack: Stack) -> Mapping[str, str]:
+    """What a process beside those of `darkroom up` is started with."""
+    told = {
+        **stack.env,
         "TEMPORAL_ADDRESS": stack.engine_address,
         "TEMPORAL_CONFIG_FILE": os.devnull,
         "DARKROOM_STAND_IN": "true",
-        "DARKROOM_S3_ENDPOINT": f"http://127.0.0.1:{stack.env['DARKROOM_S3_PORT']}",
-        "AWS_ACCESS_KEY_ID": keys["access_key_id"],
-        "AWS_SECRET_ACCESS_KEY": keys["secret_access_key"],
+    }
+    del told["DARKROOM_WORKER_METRICS_PORT"]
+    if "DARKROOM_S3_ENDPOINT" not in told:
+        url = f"http://127.0.0.1:{stack.env['DARKROOM_S3_PORT']}"
+        told |= store_environment(url, store_keys(stack.home))
+    return told
+
+
+def store_environment(url: str, keys: StoreKeys) -> Mapping[str, str]:
+    """How an S3 server from the wheel is reached."""
+    return {
+        "DARKROOM_S3_ENDPOINT": url,
+        "AWS_ACCESS_KEY_ID": keys.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": keys.secret_access_key,
         "AWS_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
     }

@@ -401,6 +401,18 @@ class TestCrash:
         await render(store, queue, journal)
         assert len(queue.submitted) == 1
 
+    async def test_a_submission_that_the_vendor_may_not_know_yet_is_looked_for_again(
+        self, store: ObjectStore
+    ) -> None:
+        journal, queue = InMemoryJournal(), Queue()
+        queue.settle_seconds = 15.0
+        journal.call = PaidCall(key="k", first_index=0, sent_at=journal.now())
+        with pytest.raises(ProviderUnavailable) as failed:
+            await render(store, queue, journal)
+        assert failed.value.retry_after_seconds
+        assert 0 < failed.value.retry_after_seconds <= 15
+        assert (journal.call.key, queue.submitted) == ("k", [])
+
     async def test_a_submission_whose_answer_is_lost_is_looked_for_at_once(
         self, store: ObjectStore
     ) -> None:

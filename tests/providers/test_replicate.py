@@ -390,13 +390,6 @@ class TestFind:
         vendor.jobs["prediction1"]["created_at"] = "2026-11-01T00:00:00Z"
         assert await replicate.find(order("replicate"), "k", long_ago()) is None
 
-    async def test_what_was_sent_just_now_may_not_be_listed_yet(self, replicate: Provider) -> None:
-        with pytest.raises(ProviderUnavailable) as failed:
-            await replicate.find(order("replicate"), "k", datetime.now(UTC))
-        wait = failed.value.retry_after_seconds
-        assert wait is not None
-        assert 0 < wait <= 15
-
     async def test_references_are_told_apart_by_their_bytes(
         self, replicate: Provider, vendor: Vendor
     ) -> None:

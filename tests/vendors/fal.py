@@ -6,11 +6,14 @@ https://fal.ai/docs/platform-apis/v1/models/requests/by-endpoint
 
 from __future__ import annotations
 
+import base64
+import io
 from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
+from PIL import Image
 
 from tests.vendors.stand_in import Vendor, picture, vendor_of
 
@@ -109,9 +112,18 @@ async def deliver(id: str, number: int, request: Request) -> Response:  # noqa: 
     if "authorization" in request.headers:
         return Response("credentials do not belong here", 400)
     asked = vendor.jobs[id]["input"]
-    size = asked.get("image_size", {"width": 1024, "height": 768})
-    made = picture(size["width"], size["height"], asked.get("seed", 7) + number)
+    width, height = _size(asked)
+    made = picture(width, height, asked.get("seed", 7) + number)
     return Response(made, media_type="image/png")
+
+
+def _size(asked: dict[str, Any]) -> tuple[int, int]:
+    """As asked for, else that of the picture it begins with."""
+    if "image_size" in asked:
+        return asked["image_size"]["width"], asked["image_size"]["height"]
+    encoded = asked["image_url"].partition(",")[2]
+    with Image.open(io.BytesIO(base64.b64decode(encoded))) as given:
+        return given.size
 
 
 @router.post("/{endpoint:path}")
