@@ -26,8 +26,10 @@ help: ## List what can be made
 up: $(FOR_RUNNING) ## Start a whole Darkroom here; Ctrl-C stops it (ARGS=--insecure, …)
 	@exec $(BIN)/darkroom up $(ARGS)
 
+# All processes must collect the same tests in the same order, which a fixed hash seed gives.
+test: ARGS ?= --numprocesses auto --maxprocesses 4 --dist loadfile
 test: $(FOR_DEVELOPMENT) ## Run the tests (ARGS="-k name tests/cli" narrows them)
-	@$(BIN)/python -m pytest $(ARGS)
+	@PYTHONHASHSEED=0 $(BIN)/python -m pytest $(ARGS)
 
 lint: $(FOR_DEVELOPMENT) ## Check style, types, the direction of imports, and that no secret is in a file
 	$(BIN)/ruff check .
