@@ -116,9 +116,7 @@ def _take(batch: Batch, content: Any, text: str) -> None:
     try:
         node: Any = yaml.compose(text, yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError):
-        raise batch.problem(
-            1, "it is too deep, or has characters that YAML refuses"
-        ) from None
+        raise batch.problem(1, "it is too deep, or has characters that YAML refuses") from None
     if isinstance(content, dict):
         batch.fields = {name: value for name, value in content.items() if name != "images"}
         unknown = next((name for name in batch.fields if name not in _OF_A_BATCH), None)
