@@ -18,7 +18,7 @@ FOR_DEVELOPMENT := $(VENV)/.installed-dev
 FOR_DIFFUSION := $(VENV)/.installed-diffusers
 
 .DEFAULT_GOAL := help
-.PHONY: help up test lint format lock clients bench chaos diffusers clean
+.PHONY: help up test lint audit format lock clients bench load chaos diffusers clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -26,14 +26,23 @@ help: ## List what can be made
 up: $(FOR_RUNNING) ## Start a whole Darkroom here; Ctrl-C stops it (ARGS=--insecure, …)
 	@exec $(BIN)/darkroom up $(ARGS)
 
+# All processes must collect the same tests in the same order, which a fixed hash seed gives.
+test: ARGS ?= --numprocesses auto --maxprocesses 4 --dist loadfile
 test: $(FOR_DEVELOPMENT) ## Run the tests (ARGS="-k name tests/cli" narrows them)
-	@$(BIN)/python -m pytest $(ARGS)
+	@PYTHONHASHSEED=0 $(BIN)/python -m pytest $(ARGS)
 
-lint: $(FOR_DEVELOPMENT) ## Check style, types and the direction of imports
+lint: $(FOR_DEVELOPMENT) ## Check style, types, the direction of imports, and that no secret is in a file
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy .
 	$(BIN)/lint-imports
+	git ls-files -z | xargs -0 $(BIN)/detect-secrets-hook --disable-plugin KeywordDetector \
+		--exclude-files '\.lock$$|package-lock\.json$$|^tests/replay/'
+
+audit: $(FOR_RUNNING) ## Look what is locked up among the known vulnerabilities; needs api.osv.dev
+	$(UV) tool run pip-audit --vulnerability-service osv --disable-pip --require-hashes \
+		--requirement requirements.lock
+	cd clients/typescript && npm audit
 
 format: $(FOR_DEVELOPMENT) ## Format the code and repair what ruff can
 	$(BIN)/ruff format .
@@ -41,6 +50,9 @@ format: $(FOR_DEVELOPMENT) ## Format the code and repair what ruff can
 
 bench: $(FOR_DEVELOPMENT) ## Measure what the tests do not time
 	@$(BIN)/python -m bench $(ARGS)
+
+load: $(FOR_DEVELOPMENT) ## Half an hour of steady traffic: what grows (ARGS="--minutes 5 --quick")
+	@$(BIN)/python -m bench.load $(ARGS)
 
 chaos: $(FOR_DEVELOPMENT) ## Work through every kind of fault (ARGS="--minutes 10 --seed 1")
 	@$(BIN)/python -m bench.chaos $(ARGS)

@@ -48,6 +48,8 @@ _AT_NIGHT = timedelta(hours=3)
 _JITTER = timedelta(hours=1)
 _CATCH_UP = timedelta(days=1)
 """A sweep that was due while the engine was away is made up for when it is back."""
+_PATIENCE = timedelta(seconds=5)
+"""With the engine's scheduler, which may be away while all else is there."""
 
 logger = logging.getLogger("darkroom.worker")
 
@@ -105,17 +107,17 @@ async def ensure_search_attributes(client: Client) -> None:
 async def ensure_retention_schedule(client: Client, *, is_wanted: bool) -> None:
     """Sweep daily, or not at all; what an operator paused stays so.
 
-    Without the right to set that up it is logged: jobs go on.
+    Where that cannot be set up it is logged: jobs go on.
     """
     schedule = client.get_schedule_handle(RETENTION_SCHEDULE)
     try:
         if not is_wanted:
-            await schedule.delete()
+            await schedule.delete(rpc_timeout=_PATIENCE)
             return
         try:
-            await client.create_schedule(RETENTION_SCHEDULE, _daily_sweep())
+            await client.create_schedule(RETENTION_SCHEDULE, _daily_sweep(), rpc_timeout=_PATIENCE)
         except ScheduleAlreadyRunningError:
-            await schedule.update(_as_we_want_it)
+            await schedule.update(_as_we_want_it, rpc_timeout=_PATIENCE)
     except RPCError as error:
         if error.status is not RPCStatusCode.NOT_FOUND:
             logger.warning("the schedule of sweeps cannot be set up: %s", error.message)

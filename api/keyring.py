@@ -12,12 +12,11 @@ import logging
 import os
 import tomllib
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from domain.keys import ApiKey
-from providers.catalogue import CatalogueError, read_config
+from providers.catalogue import CatalogueError, checked, read_config
 
 logger = logging.getLogger("darkroom.api")
 
@@ -102,16 +101,10 @@ def filed_keys(keys_file: Path) -> list[ApiKey]:
 def _keys_in(file: Path, tables: object) -> list[ApiKey]:
     if not isinstance(tables, list):
         raise CatalogueError(f"{file}: keys are written [[keys]]")
-    return [_key(file, number, table) for number, table in enumerate(tables, start=1)]
-
-
-def _key(file: Path, number: int, table: object) -> ApiKey:
-    try:
-        return ApiKey.model_validate(table)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(["keys", str(number), *(str(part) for part in first["loc"])])
-        raise CatalogueError(f"{file}: {where}: {first['msg']}") from error
+    return [
+        checked(partial(ApiKey.model_validate, table), f"{file}: keys.{number}.")
+        for number, table in enumerate(tables, start=1)
+    ]
 
 
 def _stamp(file: Path) -> _Stamp:

@@ -58,7 +58,8 @@ class _Snapshot(Protocol):
 
 S = TypeVar("S", bound=_Snapshot)
 
-_KEPT = 10_000
+_KEPT = 2_000
+"""More jobs than one process can look at in an interval; with its answer each takes 14 KB."""
 _MANIFESTS_KEPT = 50
 _JOB_ID = re.compile(JOB_ID_PATTERN)
 _BATCH_ID = re.compile(BATCH_ID_PATTERN)
@@ -210,6 +211,7 @@ class Reader:
         if description.status is _RUNNING:
             state = await self._running(job_id, description)
             return JobSnapshot(job_id, card, self._not_less(job_id, state), is_final=False)
+        self._answers.pop(job_id, None)
         state = await self._closed(job_id, description)
         ended = JobSnapshot(job_id, card, self._not_less(job_id, state), is_final=True)
         return await self._with_retry(await self._keeping.of_job(ended))

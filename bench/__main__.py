@@ -5,22 +5,16 @@ No result fails the run; only a stack that does not work does.
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
-import platform
-import signal
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from bench.measures import FULL, MEASURES, QUICK, Scale, warm_up
+from bench.measures import FULL, MEASURES, QUICK
 from bench.report import Report
-from bench.stack import running_stack
-from cli.errors import told_in_one_sentence
+from bench.running import run
+from bench.stack import Stack
 
 app = typer.Typer(add_completion=False)
 
@@ -37,37 +31,13 @@ def bench(
     names = only or list(MEASURES)
     if unknown := set(names) - set(MEASURES):
         raise typer.BadParameter(f"there is no measure {', '.join(sorted(unknown))}")
-    report = Report(Console(width=100))
-    with told_in_one_sentence():
-        try:
-            asyncio.run(_run(names, QUICK if quick else FULL, report))
-        except asyncio.CancelledError:
-            sys.stderr.write("stopped\n")
-            raise typer.Exit(130) from None
-    if report.targets:
-        report.show_targets()
-    if into is not None:
-        into.write_text(json.dumps({"machine": _machine(), **report.as_json()}, indent=2) + "\n")
+    report, scale = Report(Console(width=100)), QUICK if quick else FULL
 
-
-async def _run(names: list[str], scale: Scale, report: Report) -> None:
-    task = asyncio.current_task()
-    if task is None:
-        raise AssertionError("a coroutine runs in a task")
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    async with running_stack() as stack:
-        await warm_up(stack)
+    async def measure(stack: Stack) -> None:
         for name in names:
             await MEASURES[name](stack, report, scale)
 
-
-def _machine() -> dict[str, object]:
-    return {
-        "cores": os.cpu_count(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-    }
+    run(measure, report, into)
 
 
 if __name__ == "__main__":

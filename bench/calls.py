@@ -23,13 +23,19 @@ async def settled_calls(metrics_port: int) -> Counter[str]:
     The server publishes its counts with a delay, so this waits until they stand still.
     """
     while True:
-        earlier = await _door_calls(metrics_port)
+        earlier = of_the_door(await calls_so_far(metrics_port))
         await asyncio.sleep(_PUBLISHED_SECONDS)
-        if (calls := await _door_calls(metrics_port)) == earlier:
+        if (calls := of_the_door(await calls_so_far(metrics_port))) == earlier:
             return calls
 
 
-async def _door_calls(metrics_port: int) -> Counter[str]:
+def of_the_door(calls: Counter[str]) -> Counter[str]:
+    """Those that no worker makes."""
+    return Counter({name: n for name, n in calls.items() if not name.startswith(_OF_WORKERS)})
+
+
+async def calls_so_far(metrics_port: int) -> Counter[str]:
+    """All calls, as the server published them last."""
     async with httpx.AsyncClient(trust_env=False) as client:
         text = (await client.get(f"http://{LOOPBACK}:{metrics_port}/metrics")).text
     calls: Counter[str] = Counter()
@@ -37,4 +43,4 @@ async def _door_calls(metrics_port: int) -> Counter[str]:
         operation = _OPERATION.search(match["labels"])
         if operation and 'service_name="frontend"' in match["labels"]:
             calls[operation[1]] += round(float(match["count"]))
-    return Counter({name: n for name, n in calls.items() if not name.startswith(_OF_WORKERS)})
+    return calls

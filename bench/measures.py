@@ -14,9 +14,9 @@ from statistics import mean, median
 
 from bench import developing, floor_api, naive, wire
 from bench.calls import settled_calls
+from bench.flights import Door, Flight, closed_count, fly, one_at_a_time, poll, until_closed
 from bench.history import history_size
 from bench.listing import measure_lists
-from bench.load import Door, Flight, closed_count, fly, one_at_a_time, poll, until_closed
 from bench.picture import Size, picture_costs
 from bench.prompts import PLAIN_PROMPT, PLAIN_SEED, prompt
 from bench.report import Report
@@ -207,7 +207,7 @@ async def batch(stack: Stack, report: Report, scale: Scale) -> None:
     for size in scale.batches:
         made, closed = [], []
         for _ in range(scale.rounds):
-            images, whole = await _batch(stack, size)
+            images, whole = await run_batch(stack, size)
             made.append(images)
             closed.append(whole)
         report.add(section, f"{size} images made", median(made), unit="s", digits=2)
@@ -216,7 +216,8 @@ async def batch(stack: Stack, report: Report, scale: Scale) -> None:
     report.show(section)
 
 
-async def _batch(stack: Stack, size: int) -> tuple[float, float]:
+async def run_batch(stack: Stack, size: int) -> tuple[float, float]:
+    """Seconds until the last image of a batch is made, and until its workflow has closed."""
     images = [{**_picture(i, SMALL), "quality": "standard"} for i in range(size)]
     body = {"images": images, "workflow": "final_only", "max_concurrency": 20}
     begun = time.time()

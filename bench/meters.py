@@ -1,10 +1,12 @@
-"""Percentiles, and the CPU seconds of processes, which other work on the machine hardly moves."""
+"""Percentiles, slopes, and what processes use: CPU seconds, which other work on the machine hardly
+moves, and memory."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import linear_regression
 
 _PROC = Path("/proc")
 _US = "load generator"
@@ -14,6 +16,12 @@ def percentile(values: Sequence[float], share: float) -> float:
     """The value that `share` (0 to 1) of the values do not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def slope(points: Sequence[tuple[float, float]]) -> float | None:
+    """By how much y grows with each x, by least squares; None where x never moves."""
+    across, up = zip(*points, strict=True) if points else ((), ())
+    return linear_regression(across, up).slope if len(set(across)) > 1 else None
 
 
 def milliseconds(seconds: float) -> float:
@@ -40,6 +48,24 @@ class CpuMeter:
     def _seconds(self, pid: int) -> float:
         fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / self._ticks
+
+
+def resident_mb(pids: Mapping[str, int]) -> dict[str, float]:
+    """What each process holds in memory."""
+    pages = {
+        name: (_PROC / str(pid) / "statm").read_text().split()[1] for name, pid in pids.items()
+    }
+    return {name: int(n) * os.sysconf("SC_PAGE_SIZE") / 2**20 for name, n in pages.items()}
+
+
+def machine_cpu() -> float:
+    """CPU seconds that all processes of the machine have used; 0 where there is no `/proc`."""
+    if not _PROC.is_dir():
+        return 0.0
+    user, nice, system, _, _, irq, softirq = (
+        int(ticks) for ticks in (_PROC / "stat").read_text().split(maxsplit=8)[1:8]
+    )
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
 
 
 def _children(commands: Mapping[str, Sequence[str]]) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from rich.console import Console
@@ -37,6 +38,16 @@ class Target:
         return self.value >= self.limit if self.at_least else self.value <= self.limit
 
 
+@dataclass(frozen=True)
+class Grid:
+    """Measures against more than two columns."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Mapping[str, Sequence[float | None]]
+    digits: int
+
+
 @dataclass
 class Report:
     """Collects rows and targets; prints each section as soon as it is complete."""
@@ -44,6 +55,7 @@ class Report:
     console: Console
     rows: list[Row] = field(default_factory=list)
     targets: list[Target] = field(default_factory=list)
+    grids: list[Grid] = field(default_factory=list)
 
     def add(
         self,
@@ -93,6 +105,23 @@ class Report:
                 table.add_row(row.name, *_cells(row), row.unit)
         self.console.print(table)
 
+    def show_grid(
+        self,
+        title: str,
+        columns: Sequence[str],
+        rows: Mapping[str, Sequence[float | None]],
+        digits: int = 1,
+    ) -> None:
+        """Print it at once; what could not be measured is left empty."""
+        self.grids.append(Grid(title, columns, rows, digits))
+        table = Table(title=title, title_justify="left", title_style="bold", min_width=80)
+        table.add_column("")
+        for heading in columns:
+            table.add_column(heading, justify="right")
+        for name, values in rows.items():
+            table.add_row(name, *(_number(value, digits) for value in values))
+        self.console.print(table)
+
     def show_targets(self) -> None:
         table = Table(title="Targets", title_justify="left", title_style="bold", min_width=80)
         for heading in ("", "target", "measured", "limit"):
@@ -108,6 +137,7 @@ class Report:
     def as_json(self) -> dict[str, object]:
         return {
             "rows": [asdict(row) for row in self.rows],
+            "grids": [asdict(grid) for grid in self.grids],
             "targets": [{**asdict(target), "is_met": target.is_met} for target in self.targets],
         }
 

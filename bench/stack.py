@@ -39,6 +39,7 @@ class Stack:
     client: Client
     store: ObjectStore
     cpu: CpuMeter
+    home: Path
     api_port: int
     floor_port: int
     naive_port: int
@@ -76,7 +77,9 @@ async def running_stack() -> AsyncIterator[Stack]:
                 data_converter=pydantic_data_converter,
             )
             cpu = CpuMeter({child.name: child.argv for child in children})
-            yield Stack(client, _store(settings, plan), cpu, ports[0], ports[5], ports[6], ports[4])
+            yield Stack(
+                client, _store(settings, plan), cpu, home, ports[0], ports[5], ports[6], ports[4]
+            )
 
 
 def _store(settings: Settings, plan: Plan) -> ObjectStore:

@@ -1,17 +1,22 @@
-"""A keep-alive HTTP/1.1 connection that costs so little that the server is the limit.
+"""HTTP/1.1 that costs so little that the server is the limit.
 
-It knows only what our servers answer: a status line, a `Content-Length`, a body. No pipelining.
+A keep-alive connection knows only what our servers answer: a status line, a `Content-Length`, a
+body; no pipelining. Streams of events have a connection each.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 LOOPBACK = "127.0.0.1"
+_IDLE_SECONDS = 2.0
+_LONGEST_LINE = 2**20
+_LAST_CHUNK = b"0\r\n"
 
 
 class Answer(NamedTuple):
@@ -80,13 +85,65 @@ def _content_length(head: bytes) -> int:
 @asynccontextmanager
 async def wires(port: int, count: int) -> AsyncIterator[list[Wire]]:
     """That many connections to a port on loopback."""
-    loop = asyncio.get_running_loop()
-    opened = [(await loop.create_connection(Wire, LOOPBACK, port))[1] for _ in range(count)]
+    opened = [await _connected(port) for _ in range(count)]
     try:
         yield opened
     finally:
         for wire in opened:
             wire.close()
+
+
+class Pool:
+    """As many connections to a port as are needed at once."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._idle: list[tuple[float, Wire]] = []
+
+    async def send(self, request: bytes) -> Answer:
+        wire = self._idle_one() or await _connected(self._port)
+        answer = await wire.send(request)
+        self._idle.append((time.monotonic(), wire))
+        return answer
+
+    def close(self) -> None:
+        for _, wire in self._idle:
+            wire.close()
+
+    def _idle_one(self) -> Wire | None:
+        """None where it idled so long that the server may be about to hang up."""
+        while self._idle:
+            since, wire = self._idle.pop()
+            if time.monotonic() - since < _IDLE_SECONDS:
+                return wire
+            wire.close()
+        return None
+
+
+async def _connected(port: int) -> Wire:
+    return (await asyncio.get_running_loop().create_connection(Wire, LOOPBACK, port))[1]
+
+
+async def events(port: int, path: str) -> AsyncGenerator[tuple[str, bytes]]:
+    """Name and data of each event of a stream, until it ends.
+
+    A line of an event is never split into chunks by our servers, so their sizes are passed over.
+    """
+    reader, writer = await asyncio.open_connection(LOOPBACK, port, limit=_LONGEST_LINE)
+    try:
+        writer.write(get(path))
+        status = await reader.readline()
+        if status[9:12] != b"200":
+            raise RuntimeError(f"a stream was answered {status!r}")
+        name = ""
+        while (line := await reader.readline()) not in (b"", _LAST_CHUNK):
+            field, _, value = line.strip().partition(b": ")
+            if field == b"event":
+                name = value.decode()
+            elif field == b"data":
+                yield name, value
+    finally:
+        writer.close()
 
 
 def get(path: str) -> bytes:

@@ -94,8 +94,8 @@ def _json(batch: Batch, text: str) -> None:
         content = json.loads(text)
     except json.JSONDecodeError as error:
         raise batch.problem(error.lineno, f"not valid JSON: {error.msg}") from None
-    except RecursionError:
-        raise batch.problem(1, "not valid JSON: too deep") from None
+    except (RecursionError, ValueError):
+        raise batch.problem(1, "not valid JSON: too deep, or a number is too long") from None
     # JSON is YAML but for its tabs, so YAML's reader tells in which line something is.
     _take(batch, content, text.replace("\t", " "))
 
@@ -113,7 +113,12 @@ def _yaml(batch: Batch, text: str) -> None:
 
 
 def _take(batch: Batch, content: Any, text: str) -> None:
-    node: Any = yaml.compose(text, yaml.SafeLoader)
+    try:
+        node: Any = yaml.compose(text, yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError):
+        raise batch.problem(
+            1, "it is too deep, or has characters that YAML refuses"
+        ) from None
     if isinstance(content, dict):
         batch.fields = {name: value for name, value in content.items() if name != "images"}
         unknown = next((name for name in batch.fields if name not in _OF_A_BATCH), None)

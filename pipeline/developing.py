@@ -9,8 +9,6 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from domain.errors import Refusal
 from domain.jobs import (
     AltTextSource,
@@ -29,7 +27,7 @@ from imaging.develop import Encoded, develop_original
 from imaging.encode import CONTENT_TYPES
 from pipeline.marking import Marker
 from pipeline.planning import Planner
-from providers.catalogue import CatalogueError, read_config
+from providers.catalogue import checked, read_config
 from storage.archive import Archive
 from storage.keys import asset_prefix
 from storage.objects import ObjectStore
@@ -157,12 +155,8 @@ class Developer:
 
 def load_assets(config: Path) -> AssetSettings:
     """The `[assets]` of `darkroom.toml`; raises `CatalogueError` naming what is wrong."""
-    try:
-        return AssetSettings.model_validate(read_config(config).get("assets", {}))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(["assets", *(str(part) for part in first["loc"])])
-        raise CatalogueError(f"{config}: {where}: {first['msg']}") from error
+    table = read_config(config).get("assets", {})
+    return checked(lambda: AssetSettings.model_validate(table), f"{config}: assets.")
 
 
 def state_after(order: DevelopOrder, developed: Developed) -> JobState:

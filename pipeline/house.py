@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import AfterValidator, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from domain.errors import InvalidRequest
 from domain.jobs import Asked
@@ -27,7 +28,7 @@ from domain.sizes import (
     nearest_ratio,
     size_for,
 )
-from providers.catalogue import Catalogue, CatalogueError, read_config
+from providers.catalogue import Catalogue, CatalogueError, checked, read_config
 from providers.models import Table
 
 T = TypeVar("T", bound=Table)
@@ -226,12 +227,7 @@ def _tables(config: Path, document: dict[str, Any], kind: str, model: type[T]) -
             raise CatalogueError(f"{where}: name it with lower-case letters, digits, '_' and '-'")
         if name in found:
             raise CatalogueError(f"{where}: there is one of that name already")
-        try:
-            found[name] = model.model_validate(table)
-        except ValidationError as error:
-            first = error.errors()[0]
-            path = ".".join([where, *(str(part) for part in first["loc"])])
-            raise CatalogueError(f"{path}: {first['msg']}") from error
+        found[name] = checked(partial(model.model_validate, table), f"{where}.")
     return found
 
 

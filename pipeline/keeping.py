@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from domain.keys import Tenant
 from domain.retention import Days, Keeping, Policy
-from providers.catalogue import CatalogueError, read_config
+from providers.catalogue import CatalogueError, checked, read_config
 
 
 class _Table(BaseModel):
@@ -36,17 +37,8 @@ def load_policy(common: Keeping, config: Path) -> Policy:
     tenants: dict[str, Keeping] = {}
     for number, written in enumerate(tables, start=1):
         where = f"{config}: retention.{number}"
-        table = _table(where, written)
+        table = checked(partial(_Table.model_validate, written), f"{where}.")
         if table.tenant in tenants:
             raise CatalogueError(f"{where}: the tenant has a table already")
         tenants[table.tenant] = table.keeping(common)
     return Policy(common, tenants)
-
-
-def _table(where: str, written: object) -> _Table:
-    try:
-        return _Table.model_validate(written)
-    except ValidationError as error:
-        first = error.errors()[0]
-        path = ".".join([where, *(str(part) for part in first["loc"])])
-        raise CatalogueError(f"{path}: {first['msg']}") from error

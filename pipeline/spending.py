@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from pydantic import ValidationError
-
 from domain.budgets import Bill, Budget, Budgets
 from domain.errors import ProviderUnavailable
-from providers.catalogue import CatalogueError, read_config
+from providers.catalogue import CatalogueError, checked, read_config
 
 
 class Purse(Protocol):
@@ -62,17 +61,11 @@ def load_budgets(config: Path) -> Budgets:
     tables = read_config(config).get("budgets", [])
     if not isinstance(tables, list):
         raise CatalogueError(f"{config}: budgets are written [[budgets]]")
-    found = [_budget(config, number, table) for number, table in enumerate(tables, start=1)]
+    found = [
+        checked(partial(Budget.model_validate, table), f"{config}: budgets.{number}.")
+        for number, table in enumerate(tables, start=1)
+    ]
     try:
         return Budgets(found)
     except ValueError as error:
         raise CatalogueError(f"{config}: {error}") from error
-
-
-def _budget(config: Path, number: int, table: object) -> Budget:
-    try:
-        return Budget.model_validate(table)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(["budgets", str(number), *(str(part) for part in first["loc"])])
-        raise CatalogueError(f"{config}: {where}: {first['msg']}") from error

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AnyHttpUrl, BaseModel, ConfigDict, Field
 
 from domain.batches import BatchRequest
 from domain.errors import InvalidRequest
@@ -14,7 +15,7 @@ from domain.jobs import JobRequest
 from domain.keys import DEFAULT_TENANT, Tenant
 from domain.webhooks import Subscription, WebhookEvent, signing_secrets
 from pipeline.guarding import unreachable
-from providers.catalogue import CatalogueError, read_config
+from providers.catalogue import CatalogueError, checked, read_config
 
 R = TypeVar("R", JobRequest, BatchRequest)
 
@@ -100,7 +101,7 @@ def load_subscriptions(
     found: dict[tuple[str, AnyHttpUrl | None], tuple[WebhookTable, tuple[str, ...]]] = {}
     for number, written in enumerate(tables, start=1):
         where = f"{config}: webhooks.{number}"
-        table = _table(where, written)
+        table = checked(partial(WebhookTable.model_validate, written), f"{where}.")
         if (table.tenant, table.url) in found:
             raise CatalogueError(f"{where}: the tenant has this url already")
         problem = unreachable(str(table.url), allowed_hosts) if table.url else None
@@ -108,15 +109,6 @@ def load_subscriptions(
             raise CatalogueError(f"{where}.url: {problem}")
         found[table.tenant, table.url] = (table, _secrets(where, table.secret_env, environ))
     return Subscriptions(list(found.values()), secrets, allowed_hosts)
-
-
-def _table(where: str, written: object) -> WebhookTable:
-    try:
-        return WebhookTable.model_validate(written)
-    except ValidationError as error:
-        first = error.errors()[0]
-        path = ".".join([where, *(str(part) for part in first["loc"])])
-        raise CatalogueError(f"{path}: {first['msg']}") from error
 
 
 def _secrets(where: str, variable: str, environ: Mapping[str, str]) -> tuple[str, ...]:

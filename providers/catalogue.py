@@ -10,8 +10,9 @@ import re
 import tomllib
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from pydantic import AnyHttpUrl, Field, ValidationError, field_validator, model_validator
 
@@ -20,6 +21,8 @@ from domain.jobs import ImageSpec, Target
 from domain.operations import Operation
 from domain.sizes import Quality, Size
 from providers.models import Fit, Model, Sizes, Table
+
+T = TypeVar("T")
 
 _UNKNOWN_SECONDS = 10.0
 _SAME_SHAPE = 1.03
@@ -273,16 +276,27 @@ def load_catalogue(config: Path) -> Catalogue:
 
     Raises `CatalogueError`.
     """
-    document = tomllib.loads(_BUILT_IN.read_text())
+    document = copy.deepcopy(_built_in())
     extra = read_config(config)
     _inherit(document["providers"], extra.get("providers", {}))
     _overlay(document, {name: extra[name] for name in _OURS if name in extra})
+    return checked(lambda: Catalogue(document), f"{config}: ")
+
+
+def checked(make: Callable[[], T], where: str) -> T:
+    """What `make` gives; raises `CatalogueError` with the place of what is not valid."""
     try:
-        return Catalogue(document)
+        return make()
     except ValidationError as error:
         first = error.errors()[0]
-        where = [".".join(str(part) for part in first["loc"])] if first["loc"] else []
-        raise CatalogueError(": ".join([str(config), *where, first["msg"]])) from error
+        path = ".".join(str(part) for part in first["loc"])
+        named = where + path if path else where.removesuffix(".")
+        raise CatalogueError(f"{named.removesuffix(': ')}: {first['msg']}") from error
+
+
+@cache
+def _built_in() -> dict[str, Any]:
+    return tomllib.loads(_BUILT_IN.read_text())
 
 
 def read_config(config: Path) -> dict[str, Any]:
@@ -303,7 +317,8 @@ def read_config(config: Path) -> dict[str, Any]:
 def _inherit(built_in: dict[str, Any], extra: Any) -> None:
     """A provider of a kind that names no models of its own has those of the kind."""
     for name, entry in extra.items() if isinstance(extra, dict) else ():
-        kind = built_in.get(entry.get("kind", "")) if isinstance(entry, dict) else None
+        named = entry.get("kind") if isinstance(entry, dict) else None
+        kind = built_in.get(named) if isinstance(named, str) else None
         if kind is not None and name not in built_in and "models" not in entry:
             built_in[name] = copy.deepcopy(kind)
 

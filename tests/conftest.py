@@ -15,11 +15,13 @@ from contextlib import (
     contextmanager,
 )
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings as hypothesis_settings
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
+from xdist.scheduler import LoadFileScheduling
 
 from cli import embedded
 from domain.jobs import JobRequest
@@ -29,6 +31,7 @@ from providers.registry import Roster
 from settings import Settings
 from storage import objects
 from storage.archive import Archive
+from tests.e2e.stack import Stack
 from tests.fakes import FakeProvider
 from tests.starting import REVIEW_SECONDS, BatchStarter, wish
 from tests.vendors.stand_in import StandIn, running_stand_in
@@ -42,6 +45,9 @@ hypothesis_settings.load_profile("darkroom")
 _SCHEDULING = [f"scheduling-{number}" for number in range(20)]
 _NO_SCHEDULER = ("--dynamic-config-value", "worker.perNamespaceWorkerCount=0")
 """A namespace's scheduler polls for ever: four hundred of them cost a third of a core."""
+
+_ON_A_WHOLE_STACK = ("tests/clients/", "tests/contract/", "tests/e2e/")
+"""More tests than any one file has: their process begins with them."""
 
 WorkerFactory = Callable[..., AbstractAsyncContextManager[FakeProvider]]
 
@@ -108,11 +114,16 @@ def namespaces(all_namespaces: list[str]) -> Iterator[str]:
     return iter(all_namespaces)
 
 
+async def connect(engine_address: str, namespace: str) -> Client:
+    """A client of its own: one cannot have several workers of a queue."""
+    return await Client.connect(
+        engine_address, namespace=namespace, data_converter=pydantic_data_converter
+    )
+
+
 @pytest.fixture
 async def client(engine_address: str, namespaces: Iterator[str]) -> Client:
-    return await Client.connect(
-        engine_address, namespace=next(namespaces), data_converter=pydantic_data_converter
-    )
+    return await connect(engine_address, next(namespaces))
 
 
 @pytest.fixture(scope="session")
@@ -125,11 +136,7 @@ async def scheduling_client(
     scheduling_address: str, scheduling_namespaces: Iterator[str]
 ) -> Client:
     """What the modules that test schedules take as `client`."""
-    return await Client.connect(
-        scheduling_address,
-        namespace=next(scheduling_namespaces),
-        data_converter=pydantic_data_converter,
-    )
+    return await connect(scheduling_address, next(scheduling_namespaces))
 
 
 @pytest.fixture
@@ -155,25 +162,32 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def new_worker(client: Client, store: objects.ObjectStore, settings: Settings) -> WorkerFactory:
-    """Run all workers, without a workflow cache, around a block; yields the fake provider."""
+def new_worker(
+    engine_address: str, client: Client, store: objects.ObjectStore, settings: Settings
+) -> WorkerFactory:
+    """Run all workers, without a workflow cache, around a block; yields the fake provider.
+
+    `crews` is how many times they are run.
+    """
 
     @asynccontextmanager
     async def running_workers(
-        provider: FakeProvider | None = None, *, cached_workflows: int = 0
+        provider: FakeProvider | None = None, *, cached_workflows: int = 0, crews: int = 1
     ) -> AsyncIterator[FakeProvider]:
         fake = provider or FakeProvider()
         catalogue = load_catalogue(settings.config)
         async with AsyncExitStack() as stack:
-            for worker in build_workers(
-                client,
-                settings,
-                store,
-                catalogue,
-                Roster({"studio": fake}),
-                cached_workflows=cached_workflows,
-            ):
-                await stack.enter_async_context(worker)
+            others = [await connect(engine_address, client.namespace) for _ in range(crews - 1)]
+            for own in (client, *others):
+                for worker in build_workers(
+                    own,
+                    settings,
+                    store,
+                    catalogue,
+                    Roster({"studio": fake}),
+                    cached_workflows=cached_workflows,
+                ):
+                    await stack.enter_async_context(worker)
             yield fake
 
     return running_workers
@@ -211,3 +225,33 @@ def stand_in(one_stand_in: StandIn) -> StandIn:
     """The vendors, as if nothing had ever happened."""
     one_stand_in.reset()
     return one_stand_in
+
+
+@pytest.fixture(scope="session")
+def whole_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One Darkroom as an operator starts it, for all tests that only need one."""
+    stack = Stack(tmp_path_factory.mktemp("whole-stack"))
+    try:
+        yield stack
+    finally:
+        stack.close()
+
+
+@pytest.fixture
+def stack(whole_stack: Stack) -> Stack:
+    """The same, healthy whatever the test before has done to it."""
+    whole_stack.ensure_up()
+    return whole_stack
+
+
+class _WholeStacksTogether(LoadFileScheduling):  # type: ignore[misc]  # it has no types
+    """Tests go to processes by their files; those that share a whole stack all go to one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = str(super()._split_scope(nodeid))
+        return "whole stack" if file.startswith(_ON_A_WHOLE_STACK) else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    return _WholeStacksTogether(config, log)

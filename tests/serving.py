@@ -1,4 +1,4 @@
-"""A real HTTP server on a thread of its own, which outlives any process that a test kills."""
+"""Serving an application from this process, out of reach of what a test does to others."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from starlette.types import ASGIApp
 
 
 @contextmanager
-def serving(app: ASGIApp, port: int, **options: Any) -> Iterator[None]:
-    """Serve on a loopback port for as long as the block runs; `options` are uvicorn's."""
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="critical", **options))
+def on_a_thread(app: ASGIApp, port: int, **config: Any) -> Iterator[None]:
+    """The application at a loopback port while the block runs."""
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="critical", **config))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

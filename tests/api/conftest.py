@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -21,7 +22,6 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 
 from api.app import create_app
 from api.services import Services
@@ -29,8 +29,9 @@ from providers.catalogue import load_catalogue
 from providers.registry import Roster
 from settings import Settings
 from storage import objects
-from tests.conftest import WorkerFactory
+from tests.conftest import WorkerFactory, connect
 from tests.fakes import FakeProvider
+from tests.round_robin import round_robin
 from tests.waiting import eventually, free_port
 from worker import build_workers
 
@@ -48,9 +49,18 @@ Forgetful = Callable[[], AbstractAsyncContextManager["Caller"]]
 class Caller:
     """A frontend: it posts, polls and decides, over HTTP only."""
 
-    def __init__(self, http: httpx.AsyncClient, app: FastAPI) -> None:
+    def __init__(self, http: httpx.AsyncClient, *apps: FastAPI, urls: Iterable[str] = ()) -> None:
         self.http = http
-        self.app = app
+        self.apps = apps
+        """That answer in turn."""
+        self.urls = itertools.cycle(urls)
+        """Where to ask each of them, for what no HTTP client of ours would send."""
+
+    @property
+    def app(self) -> FastAPI:
+        """The only one that answers."""
+        [only] = self.apps
+        return only
 
     async def post(self, path: str, body: Json | None = None, **query: str) -> httpx.Response:
         return await self.http.post(
@@ -165,24 +175,36 @@ def engine_at(address: str, namespace: str) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def served(settings: Settings, address: str, namespace: str) -> AsyncIterator[Caller]:
-    """The application behind a real server on a loopback port of its own."""
-    app = create_app(settings)
-    config = uvicorn.Config(app, log_config=None, access_log=False, ws="none", lifespan="on")
-    server = _Server(config)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+async def served(
+    settings: Settings, address: str, namespace: str, *, instances: int = 1
+) -> AsyncIterator[Caller]:
+    """The application behind a real server on a loopback port of its own.
+
+    Several instances of it have nothing in common, and each request meets the next of them.
+    """
+    async with AsyncExitStack() as serving:
+        apps = [create_app(settings) for _ in range(instances)]
         with engine_at(address, namespace):
-            serving = asyncio.create_task(server.serve(sockets=[listener]))
-            await eventually(lambda: _started(server, serving), "the API serves")
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        async with httpx.AsyncClient(
+            urls = [await serving.enter_async_context(_serving(app)) for app in apps]
+        url = urls[0] if instances == 1 else serving.enter_context(round_robin(urls))
+        http = httpx.AsyncClient(
             base_url=url,
             trust_env=False,
             verify=False,
             timeout=30,
             limits=httpx.Limits(max_connections=None),
-        ) as http:
-            yield Caller(http, app)
+        )
+        yield Caller(await serving.enter_async_context(http), *apps, urls=urls)
+
+
+@asynccontextmanager
+async def _serving(app: FastAPI) -> AsyncIterator[str]:
+    config = uvicorn.Config(app, log_config=None, access_log=False, ws="none", lifespan="on")
+    server = _Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        await eventually(lambda: _started(server, serving), "the API serves")
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         server.should_exit = True
         await serving
 
@@ -201,13 +223,14 @@ def put_behind(
     provider: FakeProvider | None = None,
 ) -> Caller:
     """The API with another way to the engine, and a provider for what it renders itself."""
-    api.app.state.services = Services.build(
-        settings,
-        client,
-        store,
-        load_catalogue(settings.config),
-        Roster({"studio": provider or FakeProvider()}),
-    )
+    for app in api.apps:
+        app.state.services = Services.build(
+            settings,
+            client,
+            store,
+            load_catalogue(settings.config),
+            Roster({"studio": provider or FakeProvider()}),
+        )
     return api
 
 
@@ -232,21 +255,24 @@ async def manned(
     store_url: str,
     home: Path,
     provider: FakeProvider | None = None,
+    *,
+    instances: int = 1,
+    crews: int = 1,
     **changes: Any,
 ) -> AsyncIterator[Caller]:
-    """The API with workers, in a namespace and bucket of its own."""
-    client = await Client.connect(
-        engine_address, namespace=namespace, data_converter=pydantic_data_converter
-    )
+    """The API with all workers, so many times, in a namespace and bucket of its own."""
     store = objects.connect(store_url, namespace)
     await store.ensure_bucket()
     settings = api_settings(home / "none.toml", store_url, namespace, **changes)
     roster = Roster({"studio": provider or FakeProvider()})
     catalogue = load_catalogue(settings.config)
     async with AsyncExitStack() as stack:
-        for worker in build_workers(client, settings, store, catalogue, roster):
-            await stack.enter_async_context(worker)
-        yield await stack.enter_async_context(served(settings, engine_address, namespace))
+        for _ in range(crews):
+            client = await connect(engine_address, namespace)
+            for worker in build_workers(client, settings, store, catalogue, roster):
+                await stack.enter_async_context(worker)
+        api = served(settings, engine_address, namespace, instances=instances)
+        yield await stack.enter_async_context(api)
 
 
 @pytest.fixture
@@ -267,9 +293,14 @@ def serve(
     """Run the API around a block, by default on what the test's other processes run on."""
 
     def serving(
-        *, engine: str = engine_address, namespace: str = client.namespace, **changes: Any
+        *,
+        engine: str = engine_address,
+        namespace: str = client.namespace,
+        instances: int = 1,
+        **changes: Any,
     ) -> AbstractAsyncContextManager[Caller]:
-        return served(settings.model_copy(update=changes), engine, namespace)
+        changed = settings.model_copy(update=changes)
+        return served(changed, engine, namespace, instances=instances)
 
     return serving
 
@@ -291,11 +322,11 @@ async def api(serve: Serve) -> AsyncIterator[Caller]:
 async def door(
     engine_address: str, namespaces: Iterator[str], store_url: str, home: Path
 ) -> AsyncIterator[Caller]:
-    """One API for all tests that no worker ever has to look at."""
+    """Two instances of the API for all tests that no worker ever has to look at."""
     namespace = next(namespaces)
     await objects.connect(store_url, namespace).ensure_bucket()
     settings = api_settings(home / "none.toml", store_url, namespace)
-    async with served(settings, engine_address, namespace) as caller:
+    async with served(settings, engine_address, namespace, instances=2) as caller:
         yield caller
 
 
@@ -303,24 +334,31 @@ async def door(
 async def staffed(
     engine_address: str, namespaces: Iterator[str], store_url: str, home: Path
 ) -> AsyncIterator[Caller]:
-    """One API for all tests that only need workers to be there, with a fake provider.
+    """Two instances of the API for all tests that only need workers to be there, with three crews
+    of them and a fake provider.
 
     It fetches pictures from this machine.
     """
     own = next(namespaces)
     async with manned(
-        engine_address, own, store_url, home, reference_allow_hosts="127.0.0.1"
+        engine_address,
+        own,
+        store_url,
+        home,
+        instances=2,
+        crews=3,
+        reference_allow_hosts="127.0.0.1",
     ) as caller:
         yield caller
 
 
 @pytest.fixture(scope="session")
 async def engineless(store_url: str, home: Path, closed_address: str) -> AsyncIterator[Caller]:
-    """One API whose engine is away."""
+    """Two instances of the API whose engine is away."""
     bucket = "engineless"
     await objects.connect(store_url, bucket).ensure_bucket()
     settings = api_settings(home / "none.toml", store_url, bucket)
-    async with served(settings, closed_address, "default") as caller:
+    async with served(settings, closed_address, "default", instances=2) as caller:
         yield caller
 
 

@@ -40,4 +40,4 @@ async def with_key(api: Caller, name: str) -> AsyncIterator[Caller]:
     async with httpx.AsyncClient(
         base_url=api.http.base_url, trust_env=False, timeout=30, headers=bearer(name)
     ) as http:
-        yield Caller(http, api.app)
+        yield Caller(http, *api.apps)

@@ -68,7 +68,7 @@ Known = dict[str, list[str]]
 async def shared(
     engine_address: str, namespaces: Iterator[str], store_url: str, home: Path
 ) -> AsyncIterator[Caller]:
-    """One API with keys and workers."""
+    """Two instances of the API with keys, and three crews of workers."""
 
     async def choosy(order: Order, report: Report) -> None:
         if order.spec.prompt == REFUSED_PROMPT:
@@ -80,6 +80,8 @@ async def shared(
         store_url,
         home,
         FakeProvider(choosy),
+        instances=2,
+        crews=3,
         webhook_secret=SecretStr(SECRET),
         api_keys=(key(OWNER), key(READER, Scope.READ)),
     ) as caller:
@@ -122,7 +124,7 @@ async def test_every_answer_is_declared_and_none_is_our_fault(
             case.path_parameters[name] = chosen or case.path_parameters[name]
         case.body = tamed(case.body)
         sender = data.draw(st.sampled_from([*[bearer(OWNER)] * 4, bearer(READER), {}]))
-        answer = case.call(base_url=str(shared.http.base_url), headers=sender, timeout=60)
+        answer = case.call(base_url=next(shared.urls), headers=sender, timeout=60)
         case.validate_response(answer, checks=[not_a_server_error, *CHECKS])
 
     await asyncio.to_thread(explore)
@@ -136,7 +138,7 @@ async def test_every_answer_is_declared_while_the_engine_is_away(
     @hypothesis.given(operation.as_strategy(GenerationMode.POSITIVE))
     def explore(case: AnyCase) -> None:
         case.body = tamed(case.body)
-        answer = case.call(base_url=str(engineless.http.base_url), timeout=60)
+        answer = case.call(base_url=next(engineless.urls), timeout=60)
         case.validate_response(answer, checks=CHECKS)
 
     await asyncio.to_thread(explore)

@@ -420,7 +420,7 @@ class TestRefusals:
             ("http://localhost/hook", "private"),
             ("http://2130706434/hook", "private"),
             ("http://169.254.169.254/latest", "private"),
-            ("https://ann:word@example.com/hook", "credentials"),
+            ("https://ann:word@example.com/hook", "credentials"),  # pragma: allowlist secret
             ("https://example.com/" + "x" * 2000, "2000"),
             ("ftp://example.com/hook", "scheme"),
         ],

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from cli.article import named
 from cli.batch_file import read_batch
@@ -96,3 +99,30 @@ def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "b.json").write_bytes(b"\xff")
     with pytest.raises(CommandError, match="UTF-8"):
         read_batch(tmp_path / "b.json")
+
+
+PIECES = st.sampled_from(
+    [
+        *("{", "}", "[", "]", ":", ",", '"', "'", "\n", "\r\n", "\t", " ", "`", "\x00", "\\u"),
+        *("- ", "---\n", "&a ", "*a", "!!python/object:os.x ", "<<: ", "? ", "| ", ".nan", "null"),
+        *("images", "prompt", "seed", "metadata.", "darkroom:\n", "![prompt: ", "](", ")", "1e999"),
+    ]
+)
+
+
+@given(
+    st.sampled_from(["b.json", "b.yaml", "b.csv", "post.md"]),
+    st.lists(PIECES | st.text(max_size=5), max_size=25).map("".join),
+)
+@example("b.json", "[" * 100_000)
+@example("b.json", "[" * 900 + "]" * 900)
+@example("b.json", '["\ufffe"]')
+@example("b.yaml", "[" * 3_000)
+@example("b.json", '[{"prompt": "a", "seed": 1e999}]')
+@example("b.json", '[{"prompt": "a", "seed": ' + "9" * 5_000 + "}]")
+@example("b.yaml", "a: &a [x]\nb: [*a, *a]\nimages: [*a]")
+def test_whatever_is_in_a_file_is_read_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, name: str, text: str
+) -> None:
+    with suppress(CommandError):
+        read_batch(write(tmp_path_factory.getbasetemp(), name, text))

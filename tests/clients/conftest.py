@@ -5,30 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.stack import Stack
-
 ROOT = Path(__file__).parents[2]
 TYPESCRIPT = ROOT / "clients" / "typescript"
-
-
-@pytest.fixture(scope="package")
-def whole_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    stack = Stack(tmp_path_factory.mktemp("clients"))
-    try:
-        yield stack
-    finally:
-        stack.close()
-
-
-@pytest.fixture
-def stack(whole_stack: Stack) -> Stack:
-    whole_stack.ensure_up()
-    return whole_stack
 
 
 @pytest.fixture(scope="session")

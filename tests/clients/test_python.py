@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from darkroom_client import (
@@ -317,3 +317,24 @@ class TestWebhooks:
         body, headers = spoil(self.BODY, self.headers(1000))
         with pytest.raises(WebhookInvalid):
             verify_webhook(body, headers, self.SECRET, now=1000)
+
+    @given(
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "webhook-id": st.text(),
+                "webhook-timestamp": st.integers().map(str) | st.just("1000") | st.text(),
+                "webhook-signature": st.text() | st.binary().map(lambda sent: f"v1,{sent.hex()}"),
+            },
+        ),
+        st.binary() | st.text(),
+    )
+    @example({"webhook-id": "1", "webhook-timestamp": "9" * 400, "webhook-signature": ""}, b"")
+    @example({"webhook-id": "1", "webhook-timestamp": "1000", "webhook-signature": "\ud800"}, b"")
+    @example({"webhook-id": "\ud800", "webhook-timestamp": "1000", "webhook-signature": ""}, b"")
+    @example({"webhook-id": "1", "webhook-timestamp": "1000", "webhook-signature": ""}, "\ud800")
+    def test_whatever_a_stranger_sends_is_not(
+        self, headers: dict[str, str], body: bytes | str
+    ) -> None:
+        with pytest.raises(WebhookInvalid):
+            verify_webhook(body, headers, self.SECRET, now=1000.0)

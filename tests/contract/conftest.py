@@ -1,4 +1,4 @@
-"""A whole Darkroom, and the flows of deployed frontends compiled against their types."""
+"""A fleet behind one address, and the flows of deployed frontends compiled against their types."""
 
 from __future__ import annotations
 
@@ -9,29 +9,42 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests import npm
 from tests.e2e.stack import Stack
+from tests.e2e.workers import beside
+from tests.round_robin import round_robin
 
 HERE = Path(__file__).parent
 
 RunFlow = Callable[[str], Any]
 
 
+class Front:
+    """What a frontend sees of two API processes and three workers: one address."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.http = httpx.Client(base_url=url, trust_env=False, timeout=60)
+
+
 @pytest.fixture(scope="package")
-def whole_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    stack = Stack(tmp_path_factory.mktemp("contract"))
-    try:
-        yield stack
-    finally:
-        stack.close()
+def whole_front(whole_stack: Stack) -> Iterator[Front]:
+    whole_stack.ensure_up()
+    with beside(whole_stack) as fleet:
+        [second], _ = fleet.start(apis=1, workers=2)
+        with round_robin([whole_stack.url, second.url]) as url:
+            front = Front(url)
+            yield front
+            front.http.close()
 
 
 @pytest.fixture
-def stack(whole_stack: Stack) -> Stack:
+def front(whole_stack: Stack, whole_front: Front) -> Front:
     whole_stack.ensure_up()
-    return whole_stack
+    return whole_front
 
 
 @pytest.fixture(scope="session")
@@ -46,11 +59,11 @@ def compiled_flows(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run_flow(stack: Stack, compiled_flows: Path) -> RunFlow:
-    """Run a flow of `run.ts` against the stack; gives what it printed."""
+def run_flow(front: Front, compiled_flows: Path) -> RunFlow:
+    """Run a flow of `run.ts` against the fleet; gives what it printed."""
 
     def run(flow: str) -> Any:
-        return json.loads(output_of("node", str(compiled_flows / "run.js"), flow, url=stack.url))
+        return json.loads(output_of("node", str(compiled_flows / "run.js"), flow, url=front.url))
 
     return run
 

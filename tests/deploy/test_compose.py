@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import zipfile
@@ -27,6 +26,7 @@ from cli import embedded
 from settings import Settings
 from tests.deploy import compose
 from tests.e2e.waiting import eventually
+from tests.fleet import Process, running_from
 from tests.waiting import free_port
 
 API = "/api/v1/images"
@@ -35,11 +35,10 @@ BIN = Path(sys.executable).parent
 
 
 class Container(NamedTuple):
-    process: subprocess.Popen[bytes]
+    process: Process
     url: str
     healthcheck: list[str]
     environment: dict[str, str]
-    log: Path
 
 
 def test_it_is_what_the_compose_specification_allows() -> None:
@@ -162,6 +161,23 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return installed
 
 
+def test_the_image_needs_none_of_our_modules_from_elsewhere(image: Path, tmp_path: Path) -> None:
+    program = (
+        "import sys, api.app, cli.main, worker\n"
+        "print(*(getattr(each, '__file__', None) for each in sys.modules.values()), sep='\\n')"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], **running_from(image)},
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    here = [Path(line) for line in told.splitlines() if line.startswith(str(compose.ROOT))]
+    assert [file for file in here if "site-packages" not in file.parts] == []
+
+
 @pytest.fixture
 def places(
     client: Client, engine_address: str, store_url: str, store_keys: embedded.StoreKeys
@@ -199,28 +215,18 @@ def container(
         "DARKROOM_PUBLIC_URL": f"http://127.0.0.1:{port}",
         "TEMPORAL_CONFIG_FILE": os.devnull,
         "PATH": f"{BIN}:{os.environ['PATH']}",
-        "PYTHONPATH": str(image),
-        "PYTHONSAFEPATH": "1",
+        **running_from(image),
     }
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [here(part) for part in service.command],
-            cwd=home,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-        )
+    process = Process([here(part) for part in service.command], environment, home, log)
     check = [here(part) for part in service.healthcheck]
     try:
-        yield Container(process, f"http://127.0.0.1:{port}", check, environment, log)
+        yield Container(process, f"http://127.0.0.1:{port}", check, environment)
     finally:
         process.kill()
-        process.wait()
 
 
 def is_healthy(one: Container) -> bool:
-    assert one.process.poll() is None, one.log.read_text()
+    assert one.process.is_ready()
     checked = subprocess.run(one.healthcheck, env=one.environment, capture_output=True, check=False)
     return checked.returncode == 0
 
@@ -237,23 +243,23 @@ def test_two_api_processes_and_two_workers_carry_a_draft_to_its_final(
             for name in ("api", "worker")
         }
         for one in [*fleet["api"], *fleet["worker"]]:
-            eventually(lambda one=one: is_healthy(one), f"{one.log.stem} is healthy")  # type: ignore[misc]
+            eventually(lambda one=one: is_healthy(one), f"{one.process.log.stem} is healthy")  # type: ignore[misc]
         first, second = [_client(running, one, tmp_path) for one in fleet["api"]]
         draft = _made(first, {"prompt": "a lighthouse at dusk", "quality": "draft"}, second)
         worker = fleet["worker"][0].process
-        worker.send_signal(signal.SIGTERM)
+        worker.ask_to_stop()
         approved = second.post(f"{API}/jobs/{draft['job_id']}/approve", json={"reviewer": "ann"})
         assert approved.status_code == 202, approved.text
         final = _ended(first, approved.json()["final_job_id"])
         assert final["result"]["provider"] == "studio"
         assert final["draft_job_id"] == draft["job_id"]
         assert second.get(final["result"]["images"][0]["url"]).status_code == 200
-        assert worker.wait(compose.service("worker", VARIABLES).stop_grace_seconds) == 0
+        assert worker.stopped(compose.service("worker", VARIABLES).stop_grace_seconds) == 0
 
 
 def _client(running: ExitStack, one: Container, home: Path) -> httpx.Client:
     """A caller with a key of its own, made as an operator makes it: in a container of the API."""
-    name = one.log.stem
+    name = one.process.log.stem
     made = subprocess.run(
         ["darkroom", "keys", "create", "--name", name, "--scope", "admin"],
         cwd=home,

@@ -15,21 +15,6 @@ from tests.e2e.vendors import new_stack
 from tests.vendors.stand_in import StandIn
 
 
-@pytest.fixture(scope="package")
-def whole_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    stack = Stack(tmp_path_factory.mktemp("whole-stack"))
-    try:
-        yield stack
-    finally:
-        stack.close()
-
-
-@pytest.fixture
-def stack(whole_stack: Stack) -> Stack:
-    whole_stack.ensure_up()
-    return whole_stack
-
-
 @pytest.fixture
 def watch(stack: Stack) -> Watch:
     return Watch(stack)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 import httpx
 
 from tests.e2e.pictures import opened
-from tests.e2e.stack import API, Json, Stack
+from tests.e2e.stack import API, Json
 from tests.e2e.waiting import eventually
 
 STATUSES = {"pending", "queued", "processing", "completed", "failed"}
@@ -15,14 +16,21 @@ LARGE = {"quality": "high", "aspect_ratio": "16:9"}
 """1536 px: long enough in the making to be met there."""
 
 
-def submit(stack: Stack, prompt: str, **fields: object) -> str:
+class Door(Protocol):
+    """What is asked over HTTP: a whole Darkroom, or one API process of a fleet."""
+
+    @property
+    def http(self) -> httpx.Client: ...
+
+
+def submit(stack: Door, prompt: str, **fields: object) -> str:
     """Submit one image; returns the id of the accepted job."""
     response = stack.http.post(f"{API}/generate-async", json={"prompt": prompt, **fields})
     assert response.status_code == 202, response.text
     return str(response.json()["job_id"])
 
 
-def submit_batch(stack: Stack, prompts: Iterable[str], **fields: object) -> Json:
+def submit_batch(stack: Door, prompts: Iterable[str], **fields: object) -> Json:
     """Submit a batch whose images share `fields`; returns the answer."""
     images = [{"prompt": prompt, **fields} for prompt in prompts]
     response = stack.http.post(f"{API}/batch-generate", json={"images": images})
@@ -31,28 +39,28 @@ def submit_batch(stack: Stack, prompts: Iterable[str], **fields: object) -> Json
     return answer
 
 
-def poll(stack: Stack, job_id: str) -> Json:
+def poll(stack: Door, job_id: str) -> Json:
     response = stack.http.get(f"{API}/jobs/{job_id}")
     assert response.status_code == 200, response.text
     answer: Json = response.json()
     return answer
 
 
-def poll_batch(stack: Stack, batch_id: str) -> Json:
+def poll_batch(stack: Door, batch_id: str) -> Json:
     response = stack.http.get(f"{API}/batches/{batch_id}")
     assert response.status_code == 200, response.text
     answer: Json = response.json()
     return answer
 
 
-def until_batch(stack: Stack, batch_id: str, review_counts: dict[str, int]) -> None:
+def until_batch(stack: Door, batch_id: str, review_counts: dict[str, int]) -> None:
     eventually(
         lambda: poll_batch(stack, batch_id)["review_counts"] == review_counts,
         f"the batch counts {review_counts}",
     )
 
 
-def approve(stack: Stack, job_id: str, **fields: object) -> str:
+def approve(stack: Door, job_id: str, **fields: object) -> str:
     """Approve a draft; returns the id of its final."""
     response = stack.http.post(f"{API}/jobs/{job_id}/approve", json=fields)
     assert response.status_code == 202, response.text
@@ -62,7 +70,7 @@ def approve(stack: Stack, job_id: str, **fields: object) -> str:
 class Watch:
     """Polls jobs, and fails when an answer contradicts one before it."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Door) -> None:
         self._stack = stack
         self._seen: dict[str, Json] = {}
 
@@ -113,7 +121,7 @@ class Watch:
             assert answer["status"] == before["status"], (before, answer)
 
 
-def submit_until_in_the_middle(stack: Stack, watch: Watch, total: int) -> list[str]:
+def submit_until_in_the_middle(stack: Door, watch: Watch, total: int) -> list[str]:
     """Submit large images, and return when one is made and another in the making."""
     job_ids = [submit(stack, f"a lighthouse from ship {n}", **LARGE) for n in range(total)]
     watch.until_in_the_middle(job_ids)
@@ -124,7 +132,7 @@ def has_ended(answer: Json) -> bool:
     return answer["status"] in ("completed", "failed")
 
 
-def assert_completed(stack: Stack, answers: Iterable[Json]) -> None:
+def assert_completed(stack: Door, answers: Iterable[Json]) -> None:
     """Every job has completed, and each of its images loads as what it is said to be."""
     for answer in answers:
         assert answer["status"] == "completed", answer

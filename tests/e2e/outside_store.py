@@ -23,7 +23,7 @@ from starlette.routing import Route
 
 from cli import embedded
 from tests.e2e.workers import store_environment
-from tests.serving import serving
+from tests.serving import on_a_thread
 from tests.waiting import free_port
 
 BUCKET = "darkroom"
@@ -180,7 +180,7 @@ def running_outside_store(home: Path) -> Iterator[OutsideStore]:
         store.start()
         try:
             client = httpx.AsyncClient(trust_env=False, timeout=60)
-            with serving(store.gate(client), httpx.URL(store.url).port or 0, lifespan="off"):
+            with on_a_thread(store.gate(client), httpx.URL(store.url).port or 0, lifespan="off"):
                 yield store
         finally:
             store.stop()

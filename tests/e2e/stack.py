@@ -22,7 +22,7 @@ from tests.e2e.waiting import eventually
 from tests.waiting import free_port
 
 API = "/api/v1/images"
-WEBHOOK_SECRET = "whsec_ZW5kLXRvLWVuZC1zZWNyZXQtb2YtdGhlLXRlc3Rz"
+WEBHOOK_SECRET = "whsec_ZW5kLXRvLWVuZC1zZWNyZXQtb2YtdGhlLXRlc3Rz"  # pragma: allowlist secret
 
 PARTS = {
     "engine": "server start-dev",

@@ -18,7 +18,8 @@ from tests.e2e.hooks import Receiver, receiving
 from tests.e2e.outside_store import OutsideStore, running_outside_store
 from tests.e2e.stack import Stack
 from tests.e2e.vendors import new_stack
-from tests.e2e.workers import Worker, environment_of_worker
+from tests.e2e.workers import environment_beside
+from tests.fleet import Worker
 from tests.vendors.stand_in import StandIn
 
 WITHOUT_HEAVY_SDKS = dict.fromkeys(("GEMINI_API_KEY", "HF_TOKEN", "OPENAI_API_KEY"), "")
@@ -96,7 +97,7 @@ class Scene:
         if self._second is None or not self._second.is_alive():
             self._seconds += 1
             log = self.stack.home / "logs" / f"second-worker-{self._seconds}.log"
-            self._second = Worker(environment_of_worker(self.stack), self.stack.folder, log)
+            self._second = Worker(environment_beside(self.stack), self.stack.folder, log)
         return self._second
 
     def kinds(self, dice: random.Random) -> list[Fault]:

@@ -100,7 +100,8 @@ class TestPost:
 
     async def test_credentials_in_the_address_do_not_spoil_the_host(self) -> None:
         async with receiving() as receiver:
-            await post(f"http://user:word@127.0.0.1:{receiver.port}/hook")
+            url = f"http://user:word@127.0.0.1:{receiver.port}/"  # pragma: allowlist secret
+            await post(url)
         assert receiver.headers()["host"] == f"127.0.0.1:{receiver.port}"
 
 

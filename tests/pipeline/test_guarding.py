@@ -43,7 +43,7 @@ def test_any_other_is_not_whatever_it_is_wrapped_in(address: str) -> None:
         ("http://desk.internal/hook", None),
         ("ftp://example.com", "http"),
         ("https:///hook", "http"),
-        ("https://ann:word@example.com/", "credentials"),
+        ("https://ann:word@example.com/", "credentials"),  # pragma: allowlist secret
         ("https://ann@example.com/", "credentials"),
         ("http://localhost/", "private"),
         ("http://api.localhost:9000/", "private"),

@@ -21,7 +21,7 @@ from PIL import Image
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
-from tests.serving import serving
+from tests.serving import on_a_thread
 from tests.waiting import free_port
 
 _HELD_SECONDS = 120.0
@@ -181,7 +181,7 @@ async def form_of(request: Request) -> dict[str, Any]:
 
 @contextmanager
 def running_stand_in() -> Iterator[StandIn]:
-    """The server, where no kill of a stack reaches it."""
+    """The server, on a thread of its own; it outlives any process that a test kills."""
     stand_in = StandIn(free_port())
-    with serving(stand_in.app, stand_in.port, ws="websockets-sansio"):
+    with on_a_thread(stand_in.app, stand_in.port, ws="websockets-sansio"):
         yield stand_in

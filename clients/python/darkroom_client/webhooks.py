@@ -28,18 +28,23 @@ def verify_webhook(
     try:
         message_id, sent_at = given["webhook-id"], given["webhook-timestamp"]
         signatures = given["webhook-signature"].split()
-        sent_seconds = int(sent_at)
+        sent_seconds = float(sent_at)
     except (KeyError, ValueError):
         raise WebhookInvalid("The webhook's headers are missing.") from None
-    if abs((time.time() if now is None else now) - sent_seconds) > TOLERANCE_SECONDS:
+    age_seconds = (time.time() if now is None else now) - sent_seconds
+    if not -TOLERANCE_SECONDS <= age_seconds <= TOLERANCE_SECONDS:  # nor is it when it is no number
         raise WebhookInvalid("The webhook was not sent in the last five minutes.")
-    content = body.encode() if isinstance(body, str) else body
-    signed = f"{message_id}.{sent_at}.".encode() + content
+    content = _bytes(body) if isinstance(body, str) else body
+    signed = _bytes(f"{message_id}.{sent_at}.") + content
     made = hmac.new(_key(secret), signed, hashlib.sha256).digest()
     expected = "v1," + base64.b64encode(made).decode()
-    if not any(hmac.compare_digest(expected.encode(), each.encode()) for each in signatures):
+    if not any(hmac.compare_digest(expected.encode(), _bytes(each)) for each in signatures):
         raise WebhookInvalid("The webhook's signature is not by this secret.")
     return json.loads(content)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="surrogatepass")
 
 
 def _key(secret: str) -> bytes:

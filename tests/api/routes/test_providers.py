@@ -11,7 +11,7 @@ CONFIG = """
 [providers.mirror]
 title = "Mirror"
 kind = "stability_ai"
-base_url = "https://user:hunter2@images.example.com/v1"
+base_url = "https://user:hunter2@images.example.com/v1"  # pragma: allowlist secret
 defaults = { draft = "old", standard = "new", high = "new", ultra = "new" }
 
 [styles.night_shift]
