@@ -85,10 +85,15 @@ def reckon(stack: Stack, accepted: Accepted, stand_in: StandIn, receiver: Receiv
 
 
 def _check_pictures(stack: Stack, answers: Iterable[Json]) -> None:
-    """Each picture opens, and is as large as it is said to be and of the ratio asked for."""
+    """Each picture opens, and is as large as it is said to be and of the ratio asked for.
+
+    What stand-ins make of a draft's picture may be square: few of them look at it.
+    """
     completed = [answer for answer in answers if answer["status"] == "completed"]
     assert_completed(stack, completed)
     for answer in completed:
+        if "reference" in answer["result"].get("consistency", ""):
+            continue
         for image in answer["result"]["images"]:
             assert abs(image["width"] / image["height"] / WIDE - 1) < _ROUNDED, image
 
