@@ -10,8 +10,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,8 +137,14 @@ class OutsideStore:
             self._process.kill()
             self._process.wait()
 
-    def gate(self, client: httpx.AsyncClient) -> Starlette:
+    def gate(self) -> Starlette:
         """What stands before the server."""
+
+        @asynccontextmanager
+        async def lifespan(app: Starlette) -> AsyncIterator[None]:
+            async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
+                app.state.client = client
+                yield
 
         async def pass_on(request: Request) -> Response:
             body, temper = await request.body(), self._temper
@@ -149,7 +155,7 @@ class OutsideStore:
                 return temper.answer()
             query = b"?" + request.scope["query_string"] if request.scope["query_string"] else b""
             try:
-                answer = await client.request(
+                answer = await request.app.state.client.request(
                     request.method,
                     self._server.copy_with(raw_path=request.scope["raw_path"] + query),
                     headers=request.headers.raw,
@@ -159,7 +165,8 @@ class OutsideStore:
                 return Response("nobody answers behind the gate", 502)
             return temper.answer() if temper.status is not None else _passed_back(answer)
 
-        return Starlette(routes=[Route("/{path:path}", pass_on, methods=_METHODS)])
+        routes = [Route("/{path:path}", pass_on, methods=_METHODS)]
+        return Starlette(routes=routes, lifespan=lifespan)
 
 
 def _passed_back(answer: httpx.Response) -> Response:
@@ -179,8 +186,7 @@ def running_outside_store(home: Path) -> Iterator[OutsideStore]:
         store = OutsideStore(home)
         store.start()
         try:
-            client = httpx.AsyncClient(trust_env=False, timeout=60)
-            with on_a_thread(store.gate(client), httpx.URL(store.url).port or 0, lifespan="off"):
+            with on_a_thread(store.gate(), httpx.URL(store.url).port or 0):
                 yield store
         finally:
             store.stop()
