@@ -109,6 +109,12 @@ def aws_environment(store_keys: embedded.StoreKeys) -> None:
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def busy_machine() -> None:
+    """A workflow task that takes two seconds of a crowded machine is no deadlock."""
+    os.environ["TEMPORAL_DEBUG"] = "1"
+
+
 @pytest.fixture(scope="session")
 def namespaces(all_namespaces: list[str]) -> Iterator[str]:
     return iter(all_namespaces)

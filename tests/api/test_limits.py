@@ -111,7 +111,7 @@ async def test_half_a_character_is_refused(door: Caller, field: str) -> None:
     ],
 )
 async def test_no_address_breaks_a_route(door: Caller, target: str) -> None:
-    answer = await door.http.get(f"{API}/{target}")
+    answer = await door.http.get(f"{next(door.urls)}{API}/{target}")  # no proxy sends all of them
     assert answer.status_code == 404, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert "x-injected" not in answer.headers

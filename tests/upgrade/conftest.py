@@ -46,15 +46,14 @@ class Site:
         return runs, {job_id: len(await store.folders(f"assets/{job_id}/")) for job_id in job_ids}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def site(
     tmp_path_factory: pytest.TempPathFactory,
     engine_address: str,
     namespaces: Iterator[str],
     store_url: str,
-    one_stand_in: StandIn,
+    stand_in: StandIn,
 ) -> Iterator[Site]:
-    one_stand_in.reset()
     folder, name = tmp_path_factory.mktemp("site"), next(namespaces)
     (folder / "darkroom.toml").write_text(CONFIG)
     fleet = Fleet(
@@ -63,7 +62,7 @@ def site(
             **{key: value for key, value in os.environ.items() if not key.startswith(OTHERS)},
             **{
                 key: value
-                for key, value in environment(one_stand_in).items()
+                for key, value in environment(stand_in).items()
                 if key.startswith(VENDORS)
             },
             "TEMPORAL_ADDRESS": engine_address,
