@@ -102,7 +102,7 @@ def _keys_in(file: Path, tables: object) -> list[ApiKey]:
     if not isinstance(tables, list):
         raise CatalogueError(f"{file}: keys are written [[keys]]")
     return [
-        checked(partial(ApiKey.model_validate, table), f"{file}: keys.{number}.")
+        checked(partial(ApiKey.model_validate, table), file, "keys", number)
         for number, table in enumerate(tables, start=1)
     ]
 

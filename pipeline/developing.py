@@ -156,7 +156,7 @@ class Developer:
 def load_assets(config: Path) -> AssetSettings:
     """The `[assets]` of `darkroom.toml`; raises `CatalogueError` naming what is wrong."""
     table = read_config(config).get("assets", {})
-    return checked(lambda: AssetSettings.model_validate(table), f"{config}: assets.")
+    return checked(lambda: AssetSettings.model_validate(table), config, "assets")
 
 
 def state_after(order: DevelopOrder, developed: Developed) -> JobState:

@@ -227,7 +227,7 @@ def _tables(config: Path, document: dict[str, Any], kind: str, model: type[T]) -
             raise CatalogueError(f"{where}: name it with lower-case letters, digits, '_' and '-'")
         if name in found:
             raise CatalogueError(f"{where}: there is one of that name already")
-        found[name] = checked(partial(model.model_validate, table), f"{where}.")
+        found[name] = checked(partial(model.model_validate, table), config, kind, key)
     return found
 
 

@@ -37,7 +37,7 @@ def load_policy(common: Keeping, config: Path) -> Policy:
     tenants: dict[str, Keeping] = {}
     for number, written in enumerate(tables, start=1):
         where = f"{config}: retention.{number}"
-        table = checked(partial(_Table.model_validate, written), f"{where}.")
+        table = checked(partial(_Table.model_validate, written), config, "retention", number)
         if table.tenant in tenants:
             raise CatalogueError(f"{where}: the tenant has a table already")
         tenants[table.tenant] = table.keeping(common)

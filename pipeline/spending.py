@@ -62,7 +62,7 @@ def load_budgets(config: Path) -> Budgets:
     if not isinstance(tables, list):
         raise CatalogueError(f"{config}: budgets are written [[budgets]]")
     found = [
-        checked(partial(Budget.model_validate, table), f"{config}: budgets.{number}.")
+        checked(partial(Budget.model_validate, table), config, "budgets", number)
         for number, table in enumerate(tables, start=1)
     ]
     try:

@@ -101,7 +101,7 @@ def load_subscriptions(
     found: dict[tuple[str, AnyHttpUrl | None], tuple[WebhookTable, tuple[str, ...]]] = {}
     for number, written in enumerate(tables, start=1):
         where = f"{config}: webhooks.{number}"
-        table = checked(partial(WebhookTable.model_validate, written), f"{where}.")
+        table = checked(partial(WebhookTable.model_validate, written), config, "webhooks", number)
         if (table.tenant, table.url) in found:
             raise CatalogueError(f"{where}: the tenant has this url already")
         problem = unreachable(str(table.url), allowed_hosts) if table.url else None

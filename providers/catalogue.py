@@ -280,18 +280,17 @@ def load_catalogue(config: Path) -> Catalogue:
     extra = read_config(config)
     _inherit(document["providers"], extra.get("providers", {}))
     _overlay(document, {name: extra[name] for name in _OURS if name in extra})
-    return checked(lambda: Catalogue(document), f"{config}: ")
+    return checked(lambda: Catalogue(document), config)
 
 
-def checked(make: Callable[[], T], where: str) -> T:
-    """What `make` gives; raises `CatalogueError` with the place of what is not valid."""
+def checked(make: Callable[[], T], file: Path, *place: str | int) -> T:
+    """What `make` gives of a table at that place; raises `CatalogueError` where it is not valid."""
     try:
         return make()
     except ValidationError as error:
         first = error.errors()[0]
-        path = ".".join(str(part) for part in first["loc"])
-        named = where + path if path else where.removesuffix(".")
-        raise CatalogueError(f"{named.removesuffix(': ')}: {first['msg']}") from error
+        where = ".".join(str(part) for part in (*place, *first["loc"]))
+        raise CatalogueError(": ".join(filter(None, (str(file), where, first["msg"])))) from error
 
 
 @cache
