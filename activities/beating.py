@@ -22,7 +22,6 @@ from domain.waiting import backoff
 T = TypeVar("T")
 
 BEAT_SECONDS = 0.5
-_SHORTEST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 5.0
 _TIMEOUT = timedelta(seconds=10)
 
@@ -175,7 +174,7 @@ class Beat:
             ) from error
 
     async def _until_taken(self) -> None:
-        for pause in backoff(_SHORTEST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS):
+        for pause in backoff(BEAT_SECONDS, _LONGEST_PAUSE_SECONDS):
             try:
                 await self._pulse.sent()
             except RPCError as error:
