@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any, NamedTuple
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
@@ -13,6 +11,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+
+from tests.serving import posts_to
 
 
 class Span(NamedTuple):
@@ -41,8 +41,13 @@ class Collector:
     def trace(self, trace_id: str) -> list[Span]:
         return [span for span in self.spans if span.trace_id == trace_id]
 
-    def take(self, body: bytes) -> None:
-        request = ExportTraceServiceRequest.FromString(body)
+    def take(self, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
+        """What is answered to spans, or to a webhook."""
+        if path == "/v1/traces":
+            self._keep(ExportTraceServiceRequest.FromString(body))
+        return 200, ExportTraceServiceResponse().SerializeToString()
+
+    def _keep(self, request: ExportTraceServiceRequest) -> None:
         for of_resource in request.resource_spans:
             service = _plain(of_resource.resource.attributes)["service.name"]
             for of_scope in of_resource.scope_spans:
@@ -72,28 +77,6 @@ def _value(value: AnyValue) -> Any:
 @contextmanager
 def collecting() -> Iterator[Collector]:
     """A collector on a loopback port of its own."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            if self.path == "/v1/traces":
-                collector.take(body)
-            answer = ExportTraceServiceResponse().SerializeToString()
-            self.send_response(200)
-            self.send_header("content-type", "application/x-protobuf")
-            self.send_header("content-length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        collector = Collector(f"http://127.0.0.1:{server.server_address[1]}")
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield collector
-        finally:
-            server.shutdown()
-            thread.join()
+    with posts_to(lambda *sent: collector.take(*sent)) as url:
+        collector = Collector(url)
+        yield collector

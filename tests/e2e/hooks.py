@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
+from threading import Lock
 from typing import NamedTuple
 
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from tests.e2e.stack import WEBHOOK_SECRET, Json
+from tests.serving import posts_to
 
 
 class Message(NamedTuple):
@@ -34,39 +34,21 @@ class Receiver:
         """Messages whose signature did not hold, or was not of now."""
         self._lock = Lock()
 
-    def take(self, headers: dict[str, str], body: bytes) -> int:
-        """Returns the status to answer with."""
+    def take(self, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
+        """What is answered to a message."""
         with self._lock:
             try:
-                told = Webhook(WEBHOOK_SECRET).verify(body, headers)
+                told = Webhook(WEBHOOK_SECRET).verify(body, dict(headers))
             except WebhookVerificationError:
                 self.refused += 1
-                return 400
+                return 400, b""
             self.messages.append(Message(headers["webhook-id"], told["type"], told["data"]))
-            return 204
+            return 200, b""
 
 
 @contextmanager
 def receiving() -> Iterator[Receiver]:
     """A receiver on a loopback port of its own."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            self.send_response(receiver.take(headers, body))
-            self.send_header("content-length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        receiver = Receiver(f"http://127.0.0.1:{server.server_address[1]}/hook")
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield receiver
-        finally:
-            server.shutdown()
-            thread.join()
+    with posts_to(lambda *sent: receiver.take(*sent)) as url:
+        receiver = Receiver(f"{url}/hook")
+        yield receiver
