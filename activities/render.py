@@ -73,6 +73,8 @@ class RenderActivities:
         except asyncio.CancelledError:
             if not await self._is_waited_for(order, beat):
                 work.cancel()
+            elif not is_cancel_requested():
+                await _over_or_shut_down(work)
             return await work
 
     async def _is_waited_for(self, order: RenderOrder, beat: Beat) -> bool:
@@ -145,3 +147,14 @@ class RenderActivities:
         patience = _PATIENCE_WITH_FALLBACK_SECONDS if order.has_fallback else _PATIENCE_SECONDS
         waited = (beat.now() - beat.started_at).total_seconds()
         return waited + (failure.retry_after_seconds or 0.0) < patience
+
+
+async def _over_or_shut_down(work: asyncio.Task[Rendered]) -> None:
+    """Wait for work that the next attempt takes up too, but never longer than the worker stays.
+
+    An activity is cancelled once: of a shutdown after that it hears by asking only.
+    """
+    shutdown = asyncio.create_task(activity.wait_for_worker_shutdown())
+    await asyncio.wait((work, shutdown), return_when=asyncio.FIRST_COMPLETED)
+    shutdown.cancel()
+    work.cancel()

@@ -266,9 +266,13 @@ class TestGivingUp:
         why: ActivityCancellationDetails,
         *,
         is_draining: bool = False,
+        is_finishing: bool = True,
         failure: JobFailure | None = None,
     ) -> tuple[list[str], Rendered | BaseException]:
-        """What the vendor was asked to cancel, and how the attempt ended."""
+        """What the vendor was asked to cancel, and how the attempt ended.
+
+        A vendor that does not finish is at work until the worker stops.
+        """
         attempting, queue = Attempting(call_under_way()), Queue(failure)
         cashier = Cashier(NoBudgets(), Ledger(store))
         renderer = Renderer({"studio": queue}, store, References(store, frozenset()), cashier)
@@ -279,7 +283,10 @@ class TestGivingUp:
             attempting.worker_shutdown()
         attempting.cancel(why)
         await asyncio.sleep(0)
-        queue.finish.set()
+        if is_finishing:
+            queue.finish.set()
+        else:
+            attempting.worker_shutdown()
         (ended,) = await asyncio.gather(running, return_exceptions=True)
         return queue.cancelled, ended
 
@@ -311,6 +318,14 @@ class TestGivingUp:
         cancelled, ended = await self.attempt(store, why)
         assert cancelled == []
         assert isinstance(ended, Rendered)
+
+    async def test_an_attempt_that_was_given_up_does_not_keep_its_worker_from_stopping(
+        self, store: ObjectStore
+    ) -> None:
+        why = ActivityCancellationDetails(timed_out=True)
+        cancelled, ended = await self.attempt(store, why, is_finishing=False)
+        assert cancelled == []
+        assert isinstance(ended, asyncio.CancelledError)
 
     async def test_a_worker_that_goes_stops_looking(self, store: ObjectStore) -> None:
         why = ActivityCancellationDetails(worker_shutdown=True)
