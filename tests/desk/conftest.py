@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 
@@ -28,6 +28,7 @@ from tests import npm
 from tests.api.conftest import Caller, api_settings, served
 from tests.api.keys import key, with_key
 from tests.fakes import FakeProvider
+from tests.waiting import DEADLINE_SECONDS
 from worker import build_workers
 
 HERE = Path(__file__).parent
@@ -38,6 +39,9 @@ _FLAGS = [
 ]
 _UNREACHED = re.compile(r"Failed to load resource|ERR_INTERNET_DISCONNECTED")
 """What Chromium writes for an answer that is an error, or that does not come."""
+
+
+expect.set_options(timeout=DEADLINE_SECONDS * 1000)
 
 
 class Easel:
