@@ -20,8 +20,13 @@ export function store(value) {
 
 export function useStore(watched) {
   const [, draw] = useState({});
-  useEffect(() => watched.watch(() => draw({})), [watched]);
-  return watched.get();
+  const value = watched.get();
+  useEffect(() => {
+    const changed = () => draw({});
+    if (watched.get() !== value) changed();  // Between the drawing and this effect.
+    return watched.watch(changed);
+  }, [watched]);
+  return value;
 }
 
 /** What is kept in this browser; nothing, where it keeps nothing. */

@@ -112,6 +112,27 @@ async def test_no_page_is_wider_than_its_window(
         assert wide <= width, path
 
 
+_WATCHES_LATE = """async () => {
+  const files = document.querySelector("script[type=module]").src.replace("app.mjs", "");
+  const { html, render } = await import(`${files}html.mjs`);
+  const { store, useStore } = await import(`${files}store.mjs`);
+  const told = store("before");
+  const Told = () => html`<output>${useStore(told)}</output>`;
+  render(html`<${Told} />`, document.body.appendChild(document.createElement("div")));
+  told.set("after");
+}"""
+"""A store that is set between the drawing of a component and its effects."""
+
+
+class TestStore:
+    async def test_what_is_told_between_drawing_and_watching_is_shown(
+        self, darkroom: Darkroom, page: Page
+    ) -> None:
+        await come_to(page, darkroom.open, "costs")
+        await page.evaluate(_WATCHES_LATE)
+        await expect(page.locator("output")).to_have_text("after")
+
+
 class TestPages:
     async def test_a_job_tells_its_life_and_its_raw_answer(
         self, darkroom: Darkroom, page: Page, made: Made
