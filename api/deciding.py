@@ -63,7 +63,7 @@ class Decisions:
         refusals.
         """
         await self._claims.kept(once, caller.tenant)
-        snapshot = await self._reader.job(job_id, caller.tenant, fresh=True)
+        snapshot = await self._reader.draft(job_id, caller.tenant)
         is_approved = _is_approved(snapshot)
         if not is_approved:
             _check_reviewable(snapshot)
@@ -86,7 +86,7 @@ class Decisions:
             )
 
         await self._claims.kept(once, caller.tenant)
-        snapshot = await self._reader.job(job_id, caller.tenant, fresh=True)
+        snapshot = await self._reader.draft(job_id, caller.tenant)
         is_rejected = is_so(snapshot)
         if not is_rejected:
             _check_reviewable(snapshot)
@@ -205,12 +205,12 @@ class Decisions:
         try:
             await self._engine.signal(job_id, _verb(decision), _signed(decision, caller))
         except NotKnown:
-            snapshot = await self._reader.job(job_id, caller.tenant, fresh=True)
+            snapshot = await self._reader.draft(job_id, caller.tenant)
             if not is_so(snapshot):
                 raise _not_reviewable(snapshot) from None
             return
         try:
-            snapshot = await self._reader.job(job_id, caller.tenant, fresh=True)
+            snapshot = await self._reader.draft(job_id, caller.tenant)
         except EngineAway:
             return
         review = snapshot.state.review

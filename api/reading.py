@@ -43,7 +43,7 @@ from domain.ids import (
     predecessor,
     retry_id,
 )
-from domain.jobs import JobCard, JobError, JobRecord, JobState, JobStatus
+from domain.jobs import JobCard, JobError, JobRecord, JobState, JobStatus, Stage
 from domain.reviews import ReviewState
 from storage.archive import Archive
 from workflows.options import MEMO_CARD
@@ -151,10 +151,11 @@ class Reader:
 
     async def job(self, job_id: str, tenant: str, *, fresh: bool = False) -> JobSnapshot:
         """A job's snapshot; raises `JobNotFound`, also for another tenant's, and `EngineAway`."""
-        snapshot = await self._job(job_id, fresh=fresh)
-        if snapshot.card.tenant != tenant:
-            raise _no_job(job_id)
-        return snapshot
+        return _of(await self._job(job_id, fresh=fresh), tenant)
+
+    async def draft(self, job_id: str, tenant: str) -> JobSnapshot:
+        """A job's snapshot to decide by, of this moment; raises as `job`."""
+        return _of(await self._draft(job_id), tenant)
 
     async def batch(self, batch_id: str, tenant: str, *, fresh: bool = False) -> BatchSnapshot:
         """A batch's snapshot; raises `BatchNotFound`, also for another tenant's, `EngineAway`."""
@@ -178,6 +179,18 @@ class Reader:
         if not _JOB_ID.match(job_id):
             raise _no_job(job_id)
         return await (self._jobs.fresh(job_id) if fresh else self._jobs.get(job_id))
+
+    async def _draft(self, job_id: str) -> JobSnapshot:
+        """Where a job stands now, by its record where that is ahead.
+
+        A worker writes the record before it tells the engine, and may die in between; a poller can
+        have been answered from it already.
+        """
+        snapshot = await self._job(job_id, fresh=True)
+        if snapshot.state.stage is not Stage.UPLOADING:
+            return snapshot
+        record = await self._archived_job(job_id)
+        return replace(snapshot, state=record.state) if record is not None else snapshot
 
     async def _batch(self, batch_id: str, *, fresh: bool = False) -> BatchSnapshot:
         """Anybody's batch, for what one look needs to know of another."""
@@ -344,7 +357,7 @@ class Reader:
             description = await self._engine.describe_job(draft_id)
         except NotKnown:
             raise _no_job(job_id) from None
-        draft = await self._job(draft_id, fresh=True)
+        draft = await self._draft(draft_id)
         is_named = job_id in (draft.state.final_job_id, draft.state.revision_job_id)
         is_coming = draft.state.awaits_review and (
             _has_news(description)
@@ -394,6 +407,8 @@ class Reader:
             return state
         kept: dict[str, Any] = {"progress_percentage": last.state.progress_percentage}
         if not state.status.is_terminal:
+            if last.state.status.is_terminal:
+                return last.state
             kept |= {"status": last.state.status, "stage": last.state.stage}
         return state.model_copy(update=kept)
 
@@ -492,6 +507,12 @@ def _without_review(state: JobState) -> JobState:
         return state
     review = state.review.model_copy(update={"state": ReviewState.EXPIRED})
     return state.model_copy(update={"review": review})
+
+
+def _of(snapshot: JobSnapshot, tenant: str) -> JobSnapshot:
+    if snapshot.card.tenant != tenant:
+        raise _no_job(snapshot.job_id)
+    return snapshot
 
 
 def _no_job(job_id: str) -> JobNotFound:

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from temporalio.client import Client, Interceptor, OutboundInterceptor
+from temporalio.client import (
+    Client,
+    Interceptor,
+    OutboundInterceptor,
+    WorkflowExecutionDescription,
+)
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from api.engine_room import EngineRoom
 from api.services import Services
-from domain.errors import ContentRejected
+from domain.errors import ContentRejected, EngineAway, StorageUnavailable
+from domain.jobs import JobRecord
 from domain.names import REVIEW
 from providers.base import Order, Report
 from providers.catalogue import load_catalogue
 from providers.registry import Roster
 from settings import Settings
+from storage.archive import Archive
 from storage.objects import ObjectStore
-from tests.api.conftest import Caller, Forgetful, problem
+from tests.api.conftest import Caller, Forgetful, Serve, problem
 from tests.conftest import WorkerFactory
 from tests.fakes import FakeProvider, Gate
 from tests.waiting import eventually
@@ -153,6 +162,61 @@ class TestPollers:
         answer = await api.post(f"/batches/{created['batch_id']}/approve")
         assert stale["review_counts"] == {}
         assert [result["job_id"] for result in answer.json()["results"]] == [job_id]
+
+
+class TestAllButTold:
+    """A worker has written the record of a draft, and cannot tell the engine."""
+
+    @pytest.fixture
+    async def draft(
+        self,
+        api: Caller,
+        new_worker: WorkerFactory,
+        archive: Archive,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> AsyncIterator[str]:
+        write = Archive.write_job
+
+        async def write_and_break(self: Archive, record: JobRecord) -> None:
+            await write(self, record)
+            raise StorageUnavailable("The connection broke.")
+
+        async with new_worker():
+            with monkeypatch.context() as broken:
+                broken.setattr(Archive, "write_job", write_and_break)
+                job_id = await api.create(quality="draft")
+
+                async def is_recorded() -> bool:
+                    return await archive.read_job(job_id) is not None
+
+                await eventually(is_recorded, "the record is there")
+                yield job_id
+            await api.completed(f"{job_id}-final")
+
+    async def test_it_can_be_decided_for_a_poller_may_know_of_it(
+        self, api: Caller, draft: str
+    ) -> None:
+        stage = (await api.job(draft))["current_stage"]
+        answer = await api.post(f"/jobs/{draft}/approve")
+        final = await api.job(f"{draft}-final")
+        assert stage == "uploading"
+        assert answer.status_code == 202
+        assert final["status"] == "pending"
+
+    async def test_its_end_is_not_taken_back(
+        self, serve: Serve, draft: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        async def away(self: EngineRoom, job_id: str) -> WorkflowExecutionDescription:
+            raise EngineAway("The engine is away.")
+
+        async with serve(poll_interval_seconds=0.0) as api:
+            with monkeypatch.context() as engineless:
+                engineless.setattr(EngineRoom, "describe_job", away)
+                told = await api.job(draft)
+            again = await api.job(draft)
+            await api.post(f"/jobs/{draft}/approve")
+        assert (told["status"], told["review"]["state"]) == ("completed", "awaiting")
+        assert again == told
 
 
 class TestAfterRetention:
