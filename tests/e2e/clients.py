@@ -173,7 +173,8 @@ class Clients:
         self._ended(finals[0])
 
     def _ended(self, job_id: str) -> Json:
-        watch = Watch(self._stack)
+        # What a batch's image is asked for stands in the store until it is begun.
+        watch = Watch(self._stack, later=_LATER)
 
         def look() -> Json | None:
             answer = watch.look(job_id)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Protocol
 
 import httpx
@@ -70,17 +70,19 @@ def approve(stack: Door, job_id: str, **fields: object) -> str:
 class Watch:
     """Polls jobs, and fails when an answer contradicts one before it."""
 
-    def __init__(self, stack: Door) -> None:
+    def __init__(self, stack: Door, *, later: Collection[str] = ("status_unavailable",)) -> None:
         self._stack = stack
+        self._later = later
+        """The codes of a 503 after which it is to be asked again."""
         self._seen: dict[str, Json] = {}
 
     def look(self, job_id: str) -> Json | None:
-        """The job's answer; None while the API or the engine is away."""
+        """The job's answer; None while it cannot be had."""
         try:
             response = self._stack.http.get(f"{API}/jobs/{job_id}")
         except httpx.TransportError:
             return None
-        if response.status_code == 503 and response.json()["code"] == "status_unavailable":
+        if response.status_code == 503 and response.json()["code"] in self._later:
             return None
         assert response.status_code == 200, response.text
         answer: Json = response.json()
