@@ -199,7 +199,7 @@ def _hands(
         Worker(
             client,
             task_queue=provider_queue(name),
-            activities=[renders.render],
+            activities=[renders.render, renders.take_up],
             max_concurrent_activities=_calls_at_once(name, catalogue, settings),
             max_task_queue_activities_per_second=catalogue.providers[name].requests_per_second,
             max_heartbeat_throttle_interval=timedelta(seconds=settings.heartbeat_seconds),

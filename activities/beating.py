@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 BEAT_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 5.0
+_OURS_SECONDS = 4.0
+"""How long after a heartbeat the engine, which allows five, has surely not given the attempt up."""
 _TIMEOUT = timedelta(seconds=10)
 
 
@@ -160,7 +162,7 @@ class Beat:
 
     async def _until_it_may_be_sent(self) -> None:
         try:
-            await self._pulse.sent()
+            await self._until_taken_just_now()
         except AsyncActivityCancelledError:
             # Nobody wants it any more, as the worker is about to hear: it ends this wait.
             self.call = None
@@ -172,6 +174,14 @@ class Beat:
             raise StorageUnavailable(
                 "The engine does not answer; nothing was sent.", context=error.message
             ) from error
+
+    async def _until_taken_just_now(self) -> None:
+        """A process that stood still meanwhile may have been taken for dead: it asks again."""
+        while True:
+            asked_at = time.monotonic()
+            await self._pulse.sent()
+            if time.monotonic() - asked_at < _OURS_SECONDS:
+                return
 
     async def _until_taken(self) -> None:
         for pause in backoff(BEAT_SECONDS, _LONGEST_PAUSE_SECONDS):
@@ -233,9 +243,15 @@ async def to_the_end(work: Coroutine[Any, Any, T]) -> T:
 
 
 @asynccontextmanager
-async def beating(order: RenderOrder, pause_seconds: float) -> AsyncIterator[Beat]:
-    """Heartbeat the progress of a render for as long as the block runs, from the first pause on."""
-    beat = Beat(order, earlier_progress(), pause_seconds, activity.info().started_time)
+async def beating(
+    order: RenderOrder, pause_seconds: float, earlier: Progress | None = None
+) -> AsyncIterator[Beat]:
+    """Heartbeat the progress of a render for as long as the block runs, from the first pause on.
+
+    `earlier` is what came before the activity's first attempt.
+    """
+    progress = earlier_progress() or earlier
+    beat = Beat(order, progress, pause_seconds, activity.info().started_time)
     task = asyncio.create_task(beat.keep_on())
     try:
         yield beat

@@ -1,4 +1,4 @@
-"""`render`: calls the provider and stores what it made."""
+"""`render` calls the provider and stores what it made; `take_up` goes on where it was left."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from domain.errors import (
     StorageUnavailable,
 )
 from domain.jobs import Outcome
-from domain.renders import Rendered, RenderOrder
+from domain.renders import Rendered, RenderOrder, TakeUpOrder
 from domain.waiting import backoff
 from pipeline.rendering import Renderer, attempt_of
 
@@ -56,11 +56,25 @@ class RenderActivities:
         """Make and store the order's pictures; raises `ApplicationError` typed by error code."""
         async with beating(order, self._heartbeat_seconds) as beat:
             await tell_started(order)
-            try:
-                rendered = await self._render(order, beat)
-            except JobFailure as failure:
-                # Not chained: what an SDK or a transport says of a failure may show the key.
-                raise self._failed(order, beat, failure) from None
+            return await self._rendered(order, beat)
+
+    @activity.defn
+    async def take_up(self, left: TakeUpOrder) -> Rendered:
+        """`render` from the paid call on that the one before left under way; raises as it does.
+
+        Of a job that was called off only that call is seen to its end, and accounted for.
+        """
+        async with beating(left.order, self._heartbeat_seconds, left.earlier) as beat:
+            if left.is_called_off:
+                await self._renderer.call_off(left.order, beat)
+            return await self._rendered(left.order, beat)
+
+    async def _rendered(self, order: RenderOrder, beat: Beat) -> Rendered:
+        try:
+            rendered = await self._render(order, beat)
+        except JobFailure as failure:
+            # Not chained: what an SDK or a transport says of a failure may show the key.
+            raise self._failed(order, beat, failure) from None
         return rendered.model_copy(
             update={"attempts": beat.attempts + rendered.attempts, "started_at": beat.started_at}
         )

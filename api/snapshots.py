@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from functools import cached_property
@@ -195,8 +194,9 @@ async def state_from_description(description: WorkflowExecutionDescription) -> J
             review=Review(state=ReviewState(review)) if review else None,
         )
     pending = {p.activity_type.name: p for p in description.raw_description.pending_activities}
-    if "render" in pending:
-        return await _rendering(description, pending)
+    render = pending.get("render") or pending.get("take_up")
+    if render is not None:
+        return await _rendering(description, render)
     if "develop" in pending or description.history_length > _EVENTS_BEFORE_RENDER:
         return JobState(
             status=JobStatus.PROCESSING,
@@ -207,9 +207,8 @@ async def state_from_description(description: WorkflowExecutionDescription) -> J
 
 
 async def _rendering(
-    description: WorkflowExecutionDescription, pending: Mapping[str, PendingActivityInfo]
+    description: WorkflowExecutionDescription, render: PendingActivityInfo
 ) -> JobState:
-    render = pending["render"]
     progress = await _heartbeat(description, render)
     is_waiting = render.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
     if is_waiting and progress is None and render.attempt <= 1:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from domain.errors import ContentRejected, JobFailure
-from domain.jobs import Attempt, CostBasis, ImageSpec, JobRequest, Target
+from domain.jobs import Attempt, CostBasis, ImageSpec, JobRequest, Progress, Target
 from domain.model import Model
 from domain.reviews import Endorsement
 from domain.webhooks import Receiver, WebhookEvent
@@ -30,6 +30,16 @@ class RenderOrder(Model):
     """Who hears by webhook that a provider begins."""
     base_url: str | None = None
     """Where their links lead."""
+
+
+class TakeUpOrder(Model):
+    """To `take_up`: what a render left that the engine has given up."""
+
+    order: RenderOrder
+    earlier: Progress
+    """Its last word, a paid call under way."""
+    is_called_off: bool
+    """Nobody wants the job any more: nothing new is begun."""
 
 
 def render_order(

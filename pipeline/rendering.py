@@ -17,7 +17,7 @@ from domain.errors import (
     OutcomeUnknown,
     ProviderUnavailable,
 )
-from domain.jobs import Attempt, JobError, Outcome
+from domain.jobs import Attempt, JobError, Outcome, PaidCall
 from domain.renders import Original, Rendered, RenderOrder
 from domain.sizes import Size
 from imaging.decode import decode
@@ -170,9 +170,7 @@ class Renderer:
         try:
             wanted = _wanted(order, call.indices, await self._references.inputs(order.spec))
             with _defects_told(provider, call):
-                ticket = await provider.find(wanted, call.key, call.lost.sent_at)
-            if ticket is None:
-                _check_settled(provider, journal.now() - call.lost.sent_at)
+                ticket = await _found(provider, wanted, call.lost, journal.now())
         except JobFailure as failure:
             if not failure.retryable:
                 failure.billed = Billed.UNKNOWN
@@ -295,6 +293,18 @@ def _defects_told(provider: Provider, call: RunningCall) -> Iterator[None]:
             provider=provider.name,
             billed=Billed.UNKNOWN if call.is_sent else Billed.NO,
         ) from defect
+
+
+async def _found(provider: Provider, wanted: Order, lost: PaidCall, now: datetime) -> str | None:
+    """What the vendor knows of a lost call; raises where that may be too young for it."""
+    try:
+        ticket = await provider.find(wanted, lost.key, lost.sent_at)
+    except OutcomeUnknown:
+        _check_settled(provider, now - lost.sent_at)
+        raise
+    if ticket is None:
+        _check_settled(provider, now - lost.sent_at)
+    return ticket
 
 
 def _check_settled(provider: Provider, age: timedelta) -> None:

@@ -136,8 +136,8 @@ class Provider(ABC):
     async def find(self, order: Order, key: str, sent_at: datetime) -> str | None:
         """The ticket of a submission whose answer was lost; None where it surely never arrived.
 
-        That is sure only once it would be older than `settle_seconds`. Raises `OutcomeUnknown`
-        where the vendor does not tell.
+        Either is asked again until it would be older than `settle_seconds`: that it never arrived,
+        and `OutcomeUnknown`, which is raised where the vendor does not tell.
         """
         raise OutcomeUnknown(
             f"A request to {self.name} was sent and its answer never seen; it may have been paid.",

@@ -40,6 +40,8 @@ _HISTORY = "https://api.fal.ai/v1"
 _POLL_SECONDS = 0.5
 _ANSWER_SECONDS = 60.0
 """A request is queued at once, the work goes on behind it."""
+_SETTLE_SECONDS = 30.0
+"""By then most of what was under way is in the history."""
 _CLOCKS_APART = timedelta(seconds=60)
 _NAMESPACES = ("workflows", "comfy")
 _CLIENT_CLOSED = 499
@@ -55,7 +57,9 @@ class _Ticket:
 
 
 class Fal(Provider):
-    """Provider options: `poll_seconds`, `answer_seconds`, `history_url` besides a `base_url`.
+    """Provider options: `poll_seconds`, `answer_seconds`, `settle_seconds`.
+
+    Besides a `base_url` also `history_url`, without which nothing lost is found.
 
     Model options: those of `providers.inputs`; `endpoint` where it is not the model's name;
     `reference_endpoint` where another takes references; `reference_usd_per_megapixel`.
@@ -70,6 +74,10 @@ class Fal(Provider):
         # The vendor's own history gets no key that is meant for another address.
         self._history: str | None = options.get(
             "history_url", None if connection.base_url else _HISTORY
+        )
+        # Without a history there is nothing to wait for.
+        self.settle_seconds = (
+            options.get("settle_seconds", _SETTLE_SECONDS) if self._history else 0.0
         )
         self._called_off: set[str] = set()
         self._http = VendorHttp(

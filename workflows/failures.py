@@ -28,6 +28,11 @@ def problem_of(failure: BaseException) -> JobError:
     return JobError.of(InternalFailure("The job failed unexpectedly."))
 
 
+def is_timeout(failure: BaseException) -> bool:
+    """Whether the engine gave an activity up, whose worker may never have heard of it."""
+    return isinstance(failure, ActivityError) and isinstance(failure.cause, TemporalTimeoutError)
+
+
 def progress_of(failure: BaseException) -> Progress | None:
     """How far a failed `render` had come, by its details or its last heartbeat."""
     cause = failure.cause if isinstance(failure, ActivityError) else None

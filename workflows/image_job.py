@@ -28,7 +28,15 @@ with workflow.unsafe.imports_passed_through():
     from domain.errors import Cancelled
     from domain.ids import final_id, revision_id
     from domain.jobs import JobRecord, JobRequest, JobState
-    from domain.renders import DevelopOrder, Rendered, SuccessorOrder, render_order, targets_after
+    from domain.renders import (
+        DevelopOrder,
+        Rendered,
+        RenderOrder,
+        SuccessorOrder,
+        TakeUpOrder,
+        render_order,
+        targets_after,
+    )
     from domain.reviews import (
         Approval,
         Decision,
@@ -38,11 +46,13 @@ with workflow.unsafe.imports_passed_through():
         ReviewState,
         Revision,
     )
-    from workflows.failures import problem_of, progress_of
+    from workflows.failures import is_timeout, problem_of, progress_of
     from workflows.options import job_options
     from workflows.progress import render_span
     from workflows.story import details_of
     from workflows.webhook import event_of, tell
+
+_TAKES_UP = "takes-up-paid-calls"
 
 
 @workflow.defn
@@ -119,11 +129,7 @@ class ImageJobWorkflow:
                 workflow.info().workflow_id, self._request, target, span, has_fallback=bool(left)
             )
             try:
-                return await workflow.execute_activity_method(
-                    RenderActivities.render,
-                    order,
-                    **policies.render_by(target, workflow.info().priority),
-                )
+                return await self._render_by(order)
             except ActivityError as failure:
                 left = targets_after(problem_of(failure).code, target, left)
                 if not left or _is_called_off():
@@ -131,10 +137,26 @@ class ImageJobWorkflow:
                 self._state = self._state.advanced(progress_of(failure))
                 place += 1
 
+    async def _render_by(self, order: RenderOrder) -> Rendered:
+        """By one target; a paid call that was under way when the engine gave up is taken up."""
+        options = policies.render_by(order.target, workflow.info().priority)
+        try:
+            return await workflow.execute_activity_method(RenderActivities.render, order, **options)
+        except ActivityError as failure:
+            left = progress_of(failure) if is_timeout(failure) else None
+            if left is None or left.call is None or not workflow.patched(_TAKES_UP):
+                raise
+        return await workflow.execute_activity_method(
+            RenderActivities.take_up,
+            TakeUpOrder(order=order, earlier=left, is_called_off=_is_called_off()),
+            **options,
+        )
+
     async def _end(self, failure: FailureError | asyncio.CancelledError) -> None:
         """Record why there is no image, tell who waits for it, and close accordingly."""
         cancelled = is_cancelled_exception(failure)
-        error = problem_of(Cancelled("The job was cancelled.") if cancelled else failure)
+        is_called_off = cancelled or (_is_called_off() and is_timeout(failure))
+        error = problem_of(Cancelled("The job was cancelled.") if is_called_off else failure)
         self._state = self._state.advanced(progress_of(failure)).failed(error, workflow.now())
         self._publish()
         await self._archive()

@@ -93,6 +93,15 @@ async def told_to_worker(engine: Engine, story: Story) -> list[PaidCall | None]:
     return [progress.call for progress in told]
 
 
+class Clock:
+    """Stands still until it is set."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
 class TestPutDown:
     """A paid call, where the engine has it before anything is sent."""
 
@@ -123,6 +132,25 @@ class TestPutDown:
         engine = Engine(AWAY)
         await self.put_down(engine, call, SENT)
         assert engine.calls == [call]
+
+    async def test_who_stood_still_while_it_was_taken_asks_whether_the_attempt_is_still_its_own(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        answered = asyncio.Event()
+        engine = Engine(answered)
+        clock = Clock()
+
+        async def story(beat: Beat) -> None:
+            monkeypatch.setattr("activities.beating.time", clock)
+            putting_down = asyncio.create_task(beat.put_down(SENT))
+            await engine.is_asked.wait()
+            clock.now = 8.0
+            answered.set()
+            await putting_down
+            await beat.put_down(None)
+
+        await told_to_worker(engine, story)
+        assert engine.calls == [SENT, SENT, None]
 
     async def test_no_older_heartbeat_arrives_after_it(self) -> None:
         late = asyncio.Event()

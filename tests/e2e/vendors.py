@@ -70,6 +70,7 @@ poll_seconds = 0.1
 [providers.fal.options]
 poll_seconds = 0.1
 history_url = "{stand_in["fal"].base_url}/v1"
+settle_seconds = 1
 
 [providers.replicate.options]
 poll_seconds = 0.1

@@ -401,10 +401,13 @@ class TestCrash:
         await render(store, queue, journal)
         assert len(queue.submitted) == 1
 
+    @pytest.mark.parametrize(
+        "failure", [None, OutcomeUnknown("not listed", provider="studio", billed=Billed.UNKNOWN)]
+    )
     async def test_a_submission_that_the_vendor_may_not_know_yet_is_looked_for_again(
-        self, store: ObjectStore
+        self, store: ObjectStore, failure: JobFailure | None
     ) -> None:
-        journal, queue = InMemoryJournal(), Queue()
+        journal, queue = InMemoryJournal(), Queue(failure)
         queue.settle_seconds = 15.0
         journal.call = PaidCall(key="k", first_index=0, sent_at=journal.now())
         with pytest.raises(ProviderUnavailable) as failed:

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
-from temporalio.client import Client, WorkflowFailureError
+from temporalio import activity
+from temporalio.client import AsyncActivityHandle, Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 
 from domain.errors import (
     Billed,
@@ -18,10 +22,14 @@ from domain.jobs import JobRequest, JobState, JobStatus, Outcome, PaidCall, Prog
 from domain.sizes import Quality
 from pipeline.planning import Planner
 from providers.base import Call, Order, Picture, Report
+from storage.ledger import Ledger
+from storage.objects import ObjectStore
 from tests.conftest import WorkerFactory
 from tests.fakes import FakeProvider, Gate, png
 from tests.starting import JobHandle, start_job, wish
 from tests.waiting import eventually
+
+Hold = Callable[[], None]
 
 
 @pytest.fixture
@@ -32,8 +40,8 @@ def request_(planner: Planner) -> JobRequest:
 async def noted_call(job: JobHandle) -> PaidCall | None:
     """The call as the engine knows it."""
     description = await job.describe()
-    for activity in description.raw_description.pending_activities:
-        payloads = activity.heartbeat_details.payloads
+    for pending in description.raw_description.pending_activities:
+        payloads = pending.heartbeat_details.payloads
         if payloads:
             (progress,) = await description.data_converter.decode(payloads, [Progress])
             return Progress.model_validate(progress).call
@@ -175,6 +183,104 @@ class TestCancel:
             state = await job.result()
         assert state.status is JobStatus.COMPLETED
         assert state.cancel_too_late
+
+
+class TestCancelledUnheard:
+    """The worker is held, hears of no cancel, and is given up with a call under way."""
+
+    @pytest.fixture
+    def hold(self, monkeypatch: pytest.MonkeyPatch) -> Hold:
+        """No heartbeat of `render` arrives from then on."""
+        heartbeat = AsyncActivityHandle.heartbeat
+
+        async def away(
+            handle: AsyncActivityHandle, *details: object, rpc_timeout: timedelta
+        ) -> None:
+            if activity.info().activity_type == "render":
+                raise RPCError("not reached", RPCStatusCode.UNAVAILABLE, b"")
+            await heartbeat(handle, *details, rpc_timeout=rpc_timeout)
+
+        return lambda: monkeypatch.setattr(AsyncActivityHandle, "heartbeat", away)
+
+    async def test_it_is_called_off_at_the_vendor_by_the_next(
+        self,
+        client: Client,
+        request_: JobRequest,
+        new_worker: WorkerFactory,
+        hold: Hold,
+    ) -> None:
+        queue = Queue()
+        async with new_worker(queue):
+            job = await start_job(client, request_)
+            await queue.at_work.wait()
+            hold()
+            await job.cancel()
+            state = await failed_state(job)
+        assert queue.submitted == queue.stopped == ["t-0"]
+        assert state.error
+        assert (state.error.code, state.error.billed) == ("cancelled", Billed.NO)
+        assert [attempt.outcome for attempt in state.attempts] == [Outcome.CANCELLED]
+
+    async def test_what_the_vendor_made_all_the_same_is_kept(
+        self,
+        client: Client,
+        request_: JobRequest,
+        new_worker: WorkerFactory,
+        hold: Hold,
+    ) -> None:
+        queue = Queue()
+        queue.stops = False
+        async with new_worker(queue):
+            job = await start_job(client, request_)
+            await queue.at_work.wait()
+            hold()
+            await job.cancel()
+            state = await job.result()
+        assert queue.submitted == ["t-0"]
+        assert state.status is JobStatus.COMPLETED
+        assert state.cancel_too_late
+
+    async def test_a_call_that_nobody_can_ask_about_is_billed_as_unknown(
+        self,
+        client: Client,
+        request_: JobRequest,
+        new_worker: WorkerFactory,
+        store: ObjectStore,
+        hold: Hold,
+    ) -> None:
+        gate = Gate()
+        provider = FakeProvider(gate, is_paid=True)
+        async with new_worker(provider):
+            job = await start_job(client, request_)
+            await gate.reached.wait()
+            call = await noted_call(job)
+            assert call
+            hold()
+            await job.cancel()
+            state = await failed_state(job)
+        [day] = await Ledger(store).read(call.sent_at.date(), call.sent_at.date())
+        assert len(provider.orders) == 1
+        assert state.error
+        assert (state.error.code, state.error.billed) == ("cancelled", Billed.UNKNOWN)
+        assert [attempt.outcome for attempt in state.attempts] == [Outcome.UNKNOWN]
+        assert [row.unknown_calls for row in day.rows] == [1]
+
+    async def test_a_job_that_cost_nothing_is_cancelled_too(
+        self,
+        client: Client,
+        request_: JobRequest,
+        new_worker: WorkerFactory,
+        hold: Hold,
+    ) -> None:
+        gate = Gate()
+        async with new_worker(FakeProvider(gate)):
+            job = await start_job(client, request_)
+            await gate.reached.wait()
+            hold()
+            await job.cancel()
+            state = await failed_state(job)
+        assert state.error
+        assert state.error.code == "cancelled"
 
 
 class TestCancelledWithFallback:
