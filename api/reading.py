@@ -365,13 +365,24 @@ class Reader:
             or await self._is_decided_by_batch(draft_id)
         )
         if not is_named and not is_coming:
-            raise _no_job(job_id)
+            return await self._begun_meanwhile(job_id)
         is_final_image = job_id == final_id(draft_id)
         follows = {"draft_job_id" if is_final_image else "revision_of": draft_id}
         card = draft.card.model_copy(
             update={"is_draft": not is_final_image, "retry_of": None, **follows}
         )
         return JobSnapshot(job_id, card, JobState(status=JobStatus.PENDING), is_final=False)
+
+    async def _begun_meanwhile(self, job_id: str) -> JobSnapshot:
+        """A job that was not known when it was looked for; what promised it may not tell any more.
+
+        To learn where its draft stands takes seconds where neither a worker nor the store answers.
+        """
+        try:
+            await self._engine.describe(job_id)
+        except NotKnown:
+            raise _no_job(job_id) from None
+        return await self._look_at_job(job_id)
 
     async def _is_decided_by_batch(self, job_id: str) -> bool:
         """Whether the job's batch has a decision on it that may be on its way.

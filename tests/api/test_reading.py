@@ -16,7 +16,7 @@ from temporalio.client import (
 )
 from temporalio.contrib.pydantic import pydantic_data_converter
 
-from api.engine_room import EngineRoom
+from api.engine_room import EngineRoom, NotKnown
 from api.services import Services
 from domain.errors import ContentRejected, EngineAway, StorageUnavailable
 from domain.jobs import JobRecord
@@ -162,6 +162,44 @@ class TestPollers:
         answer = await api.post(f"/batches/{created['batch_id']}/approve")
         assert stale["review_counts"] == {}
         assert [result["job_id"] for result in answer.json()["results"]] == [job_id]
+
+
+class TestMeanwhile:
+    async def test_a_round_that_began_while_it_was_looked_for_is_no_404(
+        self,
+        api: Caller,
+        serve: Serve,
+        new_worker: WorkerFactory,
+        closed_address: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """No worker and no store tells by then what became of the draft."""
+        write, describe, is_asked = Archive.write_job, EngineRoom.describe_job, False
+
+        async def write_others(self: Archive, record: JobRecord) -> None:
+            if record.job_id == draft:
+                raise StorageUnavailable("The disk is full.")
+            await write(self, record)
+
+        async with new_worker():
+            draft = await api.draft()
+            monkeypatch.setattr(Archive, "write_job", write_others)
+            answer = await api.post(f"/jobs/{draft}/reject", {"revise": {"seed": 2}})
+            again = answer.json()["revision_job_id"]
+            await api.completed(again)
+
+        async def late(self: EngineRoom, job_id: str) -> WorkflowExecutionDescription:
+            nonlocal is_asked
+            if job_id == again and not is_asked:
+                is_asked = True
+                raise NotKnown(job_id)
+            return await describe(self, job_id)
+
+        monkeypatch.setattr(EngineRoom, "describe_job", late)
+        async with serve(s3_endpoint=f"http://{closed_address}", patience_seconds=0.5) as api:
+            answer = await api.get(f"/jobs/{again}")
+        assert is_asked
+        assert (answer.status_code, answer.json()["job_id"]) == (200, again)
 
 
 class TestAllButTold:

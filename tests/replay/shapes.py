@@ -28,6 +28,7 @@ from domain.wishes import Wish
 from pipeline.planning import Planner
 from providers.base import Order, Report
 from tests.fakes import FakeProvider, Gate
+from tests.holding import unheard
 from tests.starting import BatchStarter, JobHandle, start_job
 from tests.waiting import eventually
 from workflows.claim import ClaimWorkflow
@@ -135,6 +136,17 @@ async def cancelled_too_late(stage: Stage) -> str:
         await job.cancel()
         gate.open()
         await _closed(stage.client, job.id)
+    return job.id
+
+
+async def taken_up_job(stage: Stage) -> str:
+    gate = Gate()
+    async with stage.new_worker(FakeProvider(gate, is_paid=True)):
+        job = await start_job(stage.client, stage.planner.job(_wish(Quality.STANDARD)))
+        await gate.reached.wait()
+        with unheard("render"):
+            await job.cancel()
+            await _closed(stage.client, job.id)
     return job.id
 
 
@@ -390,6 +402,7 @@ STORIES: dict[str, Story] = {
         retried_job,
         cancelled_job,
         cancelled_too_late,
+        taken_up_job,
         outcome_unknown,
         approved_draft,
         edited_image,

@@ -1,14 +1,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from datetime import timedelta
 
 import pytest
-from temporalio import activity
-from temporalio.client import AsyncActivityHandle, Client, WorkflowFailureError
+from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
-from temporalio.service import RPCError, RPCStatusCode
 
 from domain.errors import (
     Billed,
@@ -26,10 +22,9 @@ from storage.ledger import Ledger
 from storage.objects import ObjectStore
 from tests.conftest import WorkerFactory
 from tests.fakes import FakeProvider, Gate, png
+from tests.holding import unheard
 from tests.starting import JobHandle, start_job, wish
 from tests.waiting import eventually
-
-Hold = Callable[[], None]
 
 
 @pytest.fixture
@@ -188,34 +183,19 @@ class TestCancel:
 class TestCancelledUnheard:
     """The worker is held, hears of no cancel, and is given up with a call under way."""
 
-    @pytest.fixture
-    def hold(self, monkeypatch: pytest.MonkeyPatch) -> Hold:
-        """No heartbeat of `render` arrives from then on."""
-        heartbeat = AsyncActivityHandle.heartbeat
-
-        async def away(
-            handle: AsyncActivityHandle, *details: object, rpc_timeout: timedelta
-        ) -> None:
-            if activity.info().activity_type == "render":
-                raise RPCError("not reached", RPCStatusCode.UNAVAILABLE, b"")
-            await heartbeat(handle, *details, rpc_timeout=rpc_timeout)
-
-        return lambda: monkeypatch.setattr(AsyncActivityHandle, "heartbeat", away)
-
     async def test_it_is_called_off_at_the_vendor_by_the_next(
         self,
         client: Client,
         request_: JobRequest,
         new_worker: WorkerFactory,
-        hold: Hold,
     ) -> None:
         queue = Queue()
         async with new_worker(queue):
             job = await start_job(client, request_)
             await queue.at_work.wait()
-            hold()
-            await job.cancel()
-            state = await failed_state(job)
+            with unheard("render"):
+                await job.cancel()
+                state = await failed_state(job)
         assert queue.submitted == queue.stopped == ["t-0"]
         assert state.error
         assert (state.error.code, state.error.billed) == ("cancelled", Billed.NO)
@@ -226,16 +206,15 @@ class TestCancelledUnheard:
         client: Client,
         request_: JobRequest,
         new_worker: WorkerFactory,
-        hold: Hold,
     ) -> None:
         queue = Queue()
         queue.stops = False
         async with new_worker(queue):
             job = await start_job(client, request_)
             await queue.at_work.wait()
-            hold()
-            await job.cancel()
-            state = await job.result()
+            with unheard("render"):
+                await job.cancel()
+                state = await job.result()
         assert queue.submitted == ["t-0"]
         assert state.status is JobStatus.COMPLETED
         assert state.cancel_too_late
@@ -246,7 +225,6 @@ class TestCancelledUnheard:
         request_: JobRequest,
         new_worker: WorkerFactory,
         store: ObjectStore,
-        hold: Hold,
     ) -> None:
         gate = Gate()
         provider = FakeProvider(gate, is_paid=True)
@@ -255,9 +233,9 @@ class TestCancelledUnheard:
             await gate.reached.wait()
             call = await noted_call(job)
             assert call
-            hold()
-            await job.cancel()
-            state = await failed_state(job)
+            with unheard("render"):
+                await job.cancel()
+                state = await failed_state(job)
         [day] = await Ledger(store).read(call.sent_at.date(), call.sent_at.date())
         assert len(provider.orders) == 1
         assert state.error
@@ -270,15 +248,14 @@ class TestCancelledUnheard:
         client: Client,
         request_: JobRequest,
         new_worker: WorkerFactory,
-        hold: Hold,
     ) -> None:
         gate = Gate()
         async with new_worker(FakeProvider(gate)):
             job = await start_job(client, request_)
             await gate.reached.wait()
-            hold()
-            await job.cancel()
-            state = await failed_state(job)
+            with unheard("render"):
+                await job.cancel()
+                state = await failed_state(job)
         assert state.error
         assert state.error.code == "cancelled"
 
