@@ -32,7 +32,8 @@ from domain.jobs import (
 )
 from domain.reviews import Review, ReviewState
 
-_EVENTS_BEFORE_RENDER = 8
+_EVENTS_UNTIL_RENDERED = 8
+"""Of the shortest history, its last the task for a worker to hear that the render is over."""
 _STOPPED = (WorkflowExecutionStatus.CANCELED, WorkflowExecutionStatus.TERMINATED)
 
 
@@ -197,7 +198,7 @@ async def state_from_description(description: WorkflowExecutionDescription) -> J
     render = pending.get("render") or pending.get("take_up")
     if render is not None:
         return await _rendering(description, render)
-    if "develop" in pending or description.history_length > _EVENTS_BEFORE_RENDER:
+    if "develop" in pending or description.history_length >= _EVENTS_UNTIL_RENDERED:
         return JobState(
             status=JobStatus.PROCESSING,
             stage=Stage.UPLOADING,

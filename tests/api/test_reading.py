@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -31,6 +32,7 @@ from tests.api.conftest import Caller, Forgetful, Serve, problem
 from tests.conftest import WorkerFactory
 from tests.fakes import FakeProvider, Gate
 from tests.waiting import eventually
+from worker import build_workers
 
 
 class Counting(Interceptor):
@@ -162,6 +164,31 @@ class TestPollers:
         answer = await api.post(f"/batches/{created['batch_id']}/approve")
         assert stale["review_counts"] == {}
         assert [result["job_id"] for result in answer.json()["results"]] == [job_id]
+
+
+class TestUnattended:
+    async def test_a_job_goes_no_step_back_when_its_picture_is_made_and_no_worker_hears_of_it(
+        self, api: Caller, client: Client, store: ObjectStore, settings: Settings
+    ) -> None:
+        gate = Gate()
+        roster = Roster({"studio": FakeProvider(gate)})
+        catalogue = load_catalogue(settings.config)
+        story, *hands = build_workers(client, settings, store, catalogue, roster)
+        async with AsyncExitStack() as at_work:
+            for worker in hands:
+                await at_work.enter_async_context(worker)
+            async with story:
+                job_id = await api.create()
+                await gate.reached.wait()
+            gate.open()
+
+            async def is_made() -> bool:
+                job = await client.get_workflow_handle(job_id).describe()
+                return not job.raw_description.pending_activities
+
+            await eventually(is_made, "the picture is made")
+            job = await api.job(job_id)
+        assert (job["status"], job["current_stage"]) == ("processing", "uploading")
 
 
 class TestMeanwhile:
