@@ -160,6 +160,15 @@ class Beat:
                 self.send()
             raise
 
+    async def take_over(self, call: PaidCall) -> None:
+        """Heartbeat the ticket that was found of a call that an attempt before this one sent.
+
+        Raises `CancelledError` where the engine has given this attempt up: the one after it may
+        have sent another call by now, and that be the one found.
+        """
+        self.call = call
+        await self._until_taken(is_ours=True)
+
     async def _until_it_may_be_sent(self) -> None:
         try:
             await self._until_taken_just_now()
@@ -183,7 +192,7 @@ class Beat:
             if time.monotonic() - asked_at < _OURS_SECONDS:
                 return
 
-    async def _until_taken(self) -> None:
+    async def _until_taken(self, *, is_ours: bool = False) -> None:
         for pause in backoff(BEAT_SECONDS, _LONGEST_PAUSE_SECONDS):
             try:
                 await self._pulse.sent()
@@ -191,6 +200,8 @@ class Beat:
                 if error.status is not RPCStatusCode.NOT_FOUND:
                     await asyncio.sleep(pause)
                     continue
+                if is_ours:
+                    raise asyncio.CancelledError from error
             except AsyncActivityCancelledError:
                 pass
             # Taken; or nobody asks this attempt any more, and it finishes what it began.

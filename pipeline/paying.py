@@ -55,6 +55,13 @@ class Journal(Protocol):
         """Keep the call that is under way, durably on return."""
         ...
 
+    async def take_over(self, call: PaidCall) -> None:
+        """Keep the ticket that was found of an earlier process's call, as long as this one may.
+
+        Raises `CancelledError` where another process has gone on instead.
+        """
+        ...
+
 
 class InMemoryJournal:
     """For a render without an engine, whose caller waits: it dies with the process."""
@@ -74,6 +81,10 @@ class InMemoryJournal:
 
     async def put_down(self, call: PaidCall | None) -> None:
         """Keep it for as long as this process lives."""
+        self.call = call
+
+    async def take_over(self, call: PaidCall) -> None:
+        """There is no other process."""
         self.call = call
 
 
@@ -134,16 +145,16 @@ class RunningCall:
 
     async def submitted(self, ticket: str) -> None:
         """Put down the vendor's id."""
-        if self._noted is None:
-            raise AssertionError("a submission is put down before it is sent")
-        await self._put_down(self._noted.model_copy(update={"ticket": ticket}))
+        await self._put_down(self._with(ticket))
 
     async def found(self, ticket: str | None) -> None:
         """What became of a lost call: its ticket, or that it never arrived."""
         if ticket is None:
             await self.end()
         else:
-            await self.submitted(ticket)
+            noted = self._with(ticket)
+            await self._journal.take_over(noted)
+            self._noted = noted
 
     async def end(self) -> None:
         """Nothing is under way any more: the next call is another one."""
@@ -182,6 +193,11 @@ class RunningCall:
             basis=basis,
             billed=billed,
         )
+
+    def _with(self, ticket: str) -> PaidCall:
+        if self._noted is None:
+            raise AssertionError("a submission is put down before it is sent")
+        return self._noted.model_copy(update={"ticket": ticket})
 
     def _new_key(self) -> str:
         """A job may try two models of one provider, and each of them more than once."""

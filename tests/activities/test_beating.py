@@ -181,6 +181,22 @@ class TestPutDown:
 
         assert await told_to_worker(engine, story) == [call]
 
+    async def test_an_attempt_that_was_given_up_takes_nothing_over(self) -> None:
+        async def story(beat: Beat) -> None:
+            with pytest.raises(asyncio.CancelledError):
+                await beat.take_over(TICKETED)
+
+        await told_to_worker(Engine(GONE), story)
+
+    async def test_a_ticket_that_was_found_is_taken_over_once_the_engine_has_it(self) -> None:
+        async def story(beat: Beat) -> None:
+            await beat.take_over(TICKETED)
+            assert beat.call == TICKETED
+
+        engine = Engine(AWAY)
+        await told_to_worker(engine, story)
+        assert engine.calls == [TICKETED]
+
     async def test_nothing_is_sent_for_a_job_that_is_gone(self) -> None:
         async def story(beat: Beat) -> None:
             with pytest.raises(asyncio.CancelledError):
