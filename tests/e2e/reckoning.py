@@ -54,11 +54,12 @@ class Toll:
             assert answer["status"] == "completed" or is_unseen == "outcome_unknown", answer
         assert self.completed <= self.charges <= self.completed + self.lost, self
         assert self.charges <= self.bill["calls"] <= self.completed + self.lost, self
-        seen = self.bill["calls"] - self.bill["unknown_calls"]
-        assert self.completed <= seen <= self.charges, self
-        known = sum(answer["result"]["cost"] for answer in self.answers if "result" in answer)
-        beyond = round(self.bill["amount_usd"] - known, 6)
-        assert (beyond > 0) == (seen > self.completed), (beyond, self)
+        prices = [answer["cost"].get("amount_usd") for answer in self.answers if "cost" in answer]
+        known = [price for price in prices if price is not None]
+        priced = self.bill["calls"] - self.bill["unknown_calls"]
+        assert len(known) <= priced <= self.charges, self
+        beyond = round(self.bill["amount_usd"] - sum(known), 6)
+        assert (beyond > 0) == (priced > len(known)), (beyond, self)
 
 
 @dataclass(frozen=True)
