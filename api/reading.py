@@ -379,7 +379,7 @@ class Reader:
         To learn where its draft stands takes seconds where neither a worker nor the store answers.
         """
         try:
-            await self._engine.describe(job_id)
+            await self._engine.describe_job(job_id)
         except NotKnown:
             raise _no_job(job_id) from None
         return await self._look_at_job(job_id)
@@ -416,10 +416,10 @@ class Reader:
         last = self._jobs.last(job_id)
         if last is None or last.state.progress_percentage <= state.progress_percentage:
             return state
+        if last.state.status.is_terminal and not state.status.is_terminal:
+            return last.state
         kept: dict[str, Any] = {"progress_percentage": last.state.progress_percentage}
         if not state.status.is_terminal:
-            if last.state.status.is_terminal:
-                return last.state
             kept |= {"status": last.state.status, "stage": last.state.stage}
         return state.model_copy(update=kept)
 
