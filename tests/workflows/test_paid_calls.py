@@ -183,41 +183,26 @@ class TestCancel:
 class TestCancelledUnheard:
     """The worker is held, hears of no cancel, and is given up with a call under way."""
 
-    async def test_it_is_called_off_at_the_vendor_by_the_next(
-        self,
-        client: Client,
-        request_: JobRequest,
-        new_worker: WorkerFactory,
+    @pytest.mark.parametrize("stops", [True, False])
+    async def test_it_is_called_off_at_the_vendor_and_what_it_made_all_the_same_is_kept(
+        self, client: Client, request_: JobRequest, new_worker: WorkerFactory, *, stops: bool
     ) -> None:
         queue = Queue()
+        queue.stops = stops
         async with new_worker(queue):
             job = await start_job(client, request_)
             await queue.at_work.wait()
             with unheard("render"):
                 await job.cancel()
-                state = await failed_state(job)
+                state = await (failed_state(job) if stops else job.result())
         assert queue.submitted == queue.stopped == ["t-0"]
-        assert state.error
-        assert (state.error.code, state.error.billed) == ("cancelled", Billed.NO)
-        assert [attempt.outcome for attempt in state.attempts] == [Outcome.CANCELLED]
-
-    async def test_what_the_vendor_made_all_the_same_is_kept(
-        self,
-        client: Client,
-        request_: JobRequest,
-        new_worker: WorkerFactory,
-    ) -> None:
-        queue = Queue()
-        queue.stops = False
-        async with new_worker(queue):
-            job = await start_job(client, request_)
-            await queue.at_work.wait()
-            with unheard("render"):
-                await job.cancel()
-                state = await job.result()
-        assert queue.submitted == ["t-0"]
-        assert state.status is JobStatus.COMPLETED
-        assert state.cancel_too_late
+        if stops:
+            assert state.error
+            assert (state.error.code, state.error.billed) == ("cancelled", Billed.NO)
+            assert [attempt.outcome for attempt in state.attempts] == [Outcome.CANCELLED]
+        else:
+            assert state.status is JobStatus.COMPLETED
+            assert state.cancel_too_late
 
     async def test_a_call_that_nobody_can_ask_about_is_billed_as_unknown(
         self,
@@ -244,10 +229,7 @@ class TestCancelledUnheard:
         assert [row.unknown_calls for row in day.rows] == [1]
 
     async def test_a_job_that_cost_nothing_is_cancelled_too(
-        self,
-        client: Client,
-        request_: JobRequest,
-        new_worker: WorkerFactory,
+        self, client: Client, request_: JobRequest, new_worker: WorkerFactory
     ) -> None:
         gate = Gate()
         async with new_worker(FakeProvider(gate)):
