@@ -42,6 +42,7 @@ from domain.ids import (
     item_id,
     predecessor,
     retry_id,
+    revision_id,
 )
 from domain.jobs import JobCard, JobError, JobRecord, JobState, JobStatus, Stage
 from domain.reviews import ReviewState
@@ -184,13 +185,20 @@ class Reader:
         """Where a job stands now, by its record where that is ahead.
 
         A worker writes the record before it tells the engine, and may die in between; a poller can
-        have been answered from it already.
+        have been answered from it already. Where neither a worker nor the store answers, the engine
+        still knows what followed from a rejection: it is begun before that is told.
         """
         snapshot = await self._job(job_id, fresh=True)
-        if snapshot.state.stage is not Stage.UPLOADING:
-            return snapshot
-        record = await self._archived_job(job_id)
-        return replace(snapshot, state=record.state) if record is not None else snapshot
+        state = snapshot.state
+        if state.stage is Stage.UPLOADING:
+            record = await self._archived_job(job_id)
+            state = record.state if record is not None else state
+        elif state.result is None and state.review and state.review.state is ReviewState.REJECTED:
+            again = revision_id(job_id)
+            state = state.model_copy(
+                update={"revision_job_id": again if await self._is_known(again) else None}
+            )
+        return replace(snapshot, state=state)
 
     async def _batch(self, batch_id: str, *, fresh: bool = False) -> BatchSnapshot:
         """Anybody's batch, for what one look needs to know of another."""

@@ -187,13 +187,7 @@ async def state_from_description(description: WorkflowExecutionDescription) -> J
     """What a running job's `describe` tells by itself, when no worker answers a query."""
     attributes = description.typed_search_attributes
     if attributes.get(names.STATUS) == JobStatus.COMPLETED:
-        review = attributes.get(names.REVIEW)
-        return JobState(
-            status=JobStatus.COMPLETED,
-            stage=Stage.COMPLETED,
-            progress_percentage=100,
-            review=Review(state=ReviewState(review)) if review else None,
-        )
+        return _completed(description, attributes.get(names.REVIEW), is_running=True)
     pending = {p.activity_type.name: p for p in description.raw_description.pending_activities}
     render = pending.get("render") or pending.get("take_up")
     if render is not None:

@@ -28,7 +28,7 @@ from providers.registry import Roster
 from settings import Settings
 from storage.archive import Archive
 from storage.objects import ObjectStore
-from tests.api.conftest import Caller, Forgetful, Serve, problem
+from tests.api.conftest import Caller, Forgetful, Json, Serve, problem
 from tests.conftest import WorkerFactory
 from tests.fakes import FakeProvider, Gate
 from tests.waiting import eventually
@@ -227,6 +227,44 @@ class TestMeanwhile:
             answer = await api.get(f"/jobs/{again}")
         assert is_asked
         assert (answer.status_code, answer.json()["job_id"]) == (200, again)
+
+
+class TestUnrecorded:
+    """A rejection that the engine knows of, with no worker and no store to tell more of it."""
+
+    @pytest.mark.parametrize(
+        ("said", "other"), [({"revise": {"seed": 2}}, {}), ({}, {"revise": {"seed": 2}})]
+    )
+    async def test_the_same_again_is_answered_alike_and_another_decision_is_refused(
+        self,
+        api: Caller,
+        client: Client,
+        serve: Serve,
+        new_worker: WorkerFactory,
+        closed_address: str,
+        monkeypatch: pytest.MonkeyPatch,
+        said: Json,
+        other: Json,
+    ) -> None:
+        async def write_none(self: Archive, record: JobRecord) -> None:
+            raise StorageUnavailable("The disk is full.")
+
+        async with new_worker():
+            draft = await api.draft()
+            monkeypatch.setattr(Archive, "write_job", write_none)
+            first = await api.post(f"/jobs/{draft}/reject", said)
+
+            async def is_told() -> bool:
+                query = f"{REVIEW.name} = 'rejected' AND WorkflowId = '{draft}'"
+                return (await client.count_workflows(query)).count == 1
+
+            await eventually(is_told, "the draft is rejected")
+        async with serve(s3_endpoint=f"http://{closed_address}", patience_seconds=0.5) as api:
+            again = await api.post(f"/jobs/{draft}/reject", said)
+            refused = await api.post(f"/jobs/{draft}/reject", other)
+        assert (first.status_code, again.status_code) == (202, 202)
+        assert without_addresses(again.json()) == without_addresses(first.json())
+        problem(refused, 409, "not_reviewable")
 
 
 class TestAllButTold:
