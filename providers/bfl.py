@@ -91,8 +91,7 @@ class BlackForestLabs(Provider):
     async def _submit(self, order: Order, model: Model, call: Call) -> _Ticket:
         endpoint = model.options.get("endpoint", order.model)
         body = await asyncio.to_thread(_body, order, model)
-        await call.sending()
-        answer = await self._http.pay("POST", f"/v1/{endpoint}", json=body)
+        answer = await self._http.pay(call, "POST", f"/v1/{endpoint}", json=body)
         if not answer.is_success:
             raise self._http.failure(answer.status_code, _said(answer), answer.headers)
         try:

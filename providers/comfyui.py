@@ -173,8 +173,7 @@ class ComfyUI(Provider):
 
     async def _submit(self, graph: Graph, prompt_id: str, call: Call) -> str:
         body = {"prompt": graph, "prompt_id": prompt_id, "client_id": prompt_id}
-        await call.sending()
-        answer = await self._http.pay("POST", "/prompt", json=body)
+        answer = await self._http.pay(call, "POST", "/prompt", json=body)
         if answer.status_code != 200:
             raise self._refusal(answer)
         # Old releases choose an id of their own.

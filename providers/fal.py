@@ -146,9 +146,8 @@ class Fal(Provider):
         call: Call,
     ) -> str:
         endpoint, asked = _request(order, model, references, mask)
-        await call.sending()
         answer = await self._http.pay(
-            "POST", f"/{endpoint}", json=asked, headers={"x-fal-no-retry": "1"}
+            call, "POST", f"/{endpoint}", json=asked, headers={"x-fal-no-retry": "1"}
         )
         if answer.status_code not in (200, 202):
             raise self._refusal(answer)

@@ -27,6 +27,7 @@ from domain.errors import (
     RequestRejected,
 )
 from domain.waiting import backoff
+from providers.base import Call
 
 ANSWER_SECONDS = 600.0
 """The slowest vendor answers of all: a large picture in one synchronous call."""
@@ -36,6 +37,8 @@ MAX_PICTURE_BYTES = 64 * 1024 * 1024
 
 _TRANSPORTS = frozenset({"httpx", "httpx2"})
 """Modules of the transport's errors: newer SDKs speak through a fork of `httpx`, same names."""
+_BEFORE_FIRST_BYTE = "http11.send_request_headers.started"
+"""What `httpx` calls the moment, as its extension `trace` tells it."""
 _BEFORE_SENDING = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})
 _GATEWAY_TIMEOUTS = frozenset({408, 504, 524})
 """A proxy gave up on the vendor, which may still be at work."""
@@ -66,14 +69,22 @@ class VendorHttp:
         )
         self._plain = httpx.AsyncClient(timeout=limits, follow_redirects=True)
 
-    async def pay(self, method: str, url: str, **content: Any) -> httpx.Response:
+    async def pay(self, call: Call, method: str, url: str, **content: Any) -> httpx.Response:
         """Send the request that costs money; its answer, whatever its status.
 
+        It is put down once there is a connection and nothing is left to do before its first byte.
         Raises `ProviderUnavailable` where it surely did not arrive, `OutcomeUnknown` where it may
-        have.
+        have, and what `Call.sending` raises.
         """
+
+        async def put_down(event: str, _: dict[str, Any]) -> None:
+            if event == _BEFORE_FIRST_BYTE:
+                await call.sending()
+
         async with self.paying():
-            return await self._client.request(method, url, **content)
+            return await self._client.request(
+                method, url, extensions={"trace": put_down}, **content
+            )
 
     async def ask(self, method: str, url: str, **content: Any) -> httpx.Response:
         """Send a request that costs nothing; raises `ProviderUnavailable` without an answer."""

@@ -86,8 +86,7 @@ class HuggingFace(Provider):
         if call.ticket is not None:
             return [await self._collect(order, _Ticket.model_validate_json(call.ticket))]
         request = self._request(order)
-        await call.sending()
-        answer = await self._send(request)
+        answer = await self._send(request, call)
         if answer.headers.get("content-type", "").startswith("image/"):
             return [self._sold(order, answer.content, None)]
         body = json_of(answer)
@@ -140,9 +139,10 @@ class HuggingFace(Provider):
         setattr(helper, "_prepare_mapping_info", lambda _: mapping)  # noqa: B010  a method
         return helper
 
-    async def _send(self, request: RequestParameters) -> httpx.Response:
+    async def _send(self, request: RequestParameters, call: Call) -> httpx.Response:
         headers = {name: text for name, text in request.headers.items() if name != "authorization"}
         answer = await self._http.pay(
+            call,
             "POST",
             request.url.removeprefix(_ROUTER),
             json=request.json,

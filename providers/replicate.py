@@ -72,8 +72,15 @@ class Replicate(Provider):
         self._client = Client(
             base_url=self._address, headers=dict(headers), transport=self._transport
         )
-        # The SDK repeats what it reads, and knows only some of the statuses: we read ourselves.
-        self._http = VendorHttp(connection.name, self._address, headers, (key,))
+        # The SDK repeats what it reads, knows only some of the statuses, and cannot tell when it
+        # sends: only pictures go through it.
+        self._http = VendorHttp(
+            connection.name,
+            self._address,
+            headers,
+            (key,),
+            answer_seconds=self._answer_seconds,
+        )
 
     async def generate(self, order: Order, call: Call) -> list[Picture]:
         """One prediction; its id is the ticket."""
@@ -137,8 +144,7 @@ class Replicate(Provider):
         addresses = [await self._upload(reference) for reference in references]
         mask = await asyncio.to_thread(mask_for, order, model)
         asked = input_for(order, model, addresses, await self._upload(mask) if mask else None)
-        await call.sending()
-        ticket = await self._create(which, asked)
+        ticket = await self._create(which, asked, call)
         await call.submitted(ticket)
         return ticket
 
@@ -152,19 +158,20 @@ class Replicate(Provider):
                 provider=self.name,
             ) from error
 
-    async def _create(self, which: ModelVersionIdentifier, asked: dict[str, Any]) -> str:
-        predictions = self._client.predictions
-        try:
-            async with asyncio.timeout(self._answer_seconds):
-                if which.version is not None:
-                    return (await predictions.async_create(which.version, asked)).id
-                model = (which.owner, which.name)
-                return (await predictions.async_create(model=model, input=asked)).id
-        except ReplicateError as refused:
-            raise self._refusal(refused) from refused
-        except Exception as error:
-            # Also an answer that the SDK cannot read: the prediction may be there all the same.
-            raise self._http.lost(error) from error
+    async def _create(
+        self, which: ModelVersionIdentifier, asked: dict[str, Any], call: Call
+    ) -> str:
+        if which.version is not None:
+            path, body = "/v1/predictions", {"version": which.version, "input": asked}
+        else:
+            path, body = f"/v1/models/{which.owner}/{which.name}/predictions", {"input": asked}
+        answer = await self._http.pay(call, "POST", path, json=body)
+        if not answer.is_success:
+            raise self._http.failure(answer.status_code, _said(answer), answer.headers)
+        ticket = json_of(answer).get("id")
+        if not isinstance(ticket, str):
+            raise lost_track(self.name, "accepted a request without saying as what")
+        return ticket
 
     async def _upload(self, reference: Reference) -> str:
         """The vendor's address of a picture, which it keeps for a day."""
@@ -176,14 +183,11 @@ class Replicate(Provider):
                     content_type=reference.media_type,
                 )
         except ReplicateError as refused:
-            raise self._refusal(refused, is_paid=False) from refused
+            said = ": ".join(filter(None, (refused.title, refused.detail)))
+            raise self._http.failure(refused.status or 500, said, {}, is_paid=False) from refused
         except (httpx.HTTPError, TimeoutError, ValueError) as error:
             raise self._http.unavailable(error) from error
         return file.urls["get"]
-
-    def _refusal(self, refused: ReplicateError, *, is_paid: bool = True) -> JobFailure:
-        said = ": ".join(filter(None, (refused.title, refused.detail)))
-        return self._http.failure(refused.status or 500, said, {}, is_paid=is_paid)
 
     async def _result(self, ticket: str, call: Call) -> dict[str, Any]:
         """The prediction when it has succeeded."""

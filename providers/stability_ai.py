@@ -48,8 +48,8 @@ class Stability(Provider):
         group = model.options.get("group", "generate")
         service = model.options.get("service", order.model)
         files = await asyncio.to_thread(_files, order, group)
-        await call.sending()
         answer = await self._http.pay(
+            call,
             "POST",
             f"/v2beta/stable-image/{group}/{service}",
             data=_fields(order, model, fit, group),

@@ -490,4 +490,4 @@ class TestFailures:
         with pytest.raises(ProviderUnavailable) as failed:
             await made(nowhere()).generate(order("comfyui", size=DRAFT), call)
         assert failed.value.billed is Billed.NO
-        assert call.story == ["sending"]
+        assert call.story == []

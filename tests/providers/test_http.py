@@ -5,7 +5,10 @@ from email.utils import format_datetime
 
 import pytest
 
-from providers.http import retry_after
+from domain.errors import Cancelled
+from providers.http import VendorHttp, retry_after
+from tests.fakes import FakeCall
+from tests.vendors.stand_in import StandIn
 
 IN_AN_HOUR = datetime.now(UTC) + timedelta(hours=1)
 
@@ -30,3 +33,23 @@ def test_or_a_date_of_utc_also_where_the_vendor_does_not_say_so(value: str) -> N
     seconds = retry_after({"retry-after": value})
     assert seconds is not None
     assert 0 < seconds <= 3600
+
+
+class CalledOff(FakeCall):
+    async def sending(self) -> None:
+        raise Cancelled("The job was cancelled.")
+
+
+async def test_what_must_not_be_sent_any_more_when_there_is_a_connection_does_not_arrive(
+    stand_in: StandIn,
+) -> None:
+    vendor = stand_in["fal"]
+    http = VendorHttp("fal", vendor.base_url, {"authorization": "Key fal-key"})
+    path, asked = "/fal-ai/flux/dev", {"prompt": "a pier"}
+    with pytest.raises(Cancelled):
+        await http.pay(CalledOff(), "POST", path, json=asked)
+    assert vendor.requests == []
+    answer = await http.pay(FakeCall(), "POST", path, json=asked)
+    await http.close()
+    assert answer.status_code == 200
+    assert len(vendor.charges) == 1
