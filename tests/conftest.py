@@ -31,7 +31,7 @@ from providers.registry import Roster
 from settings import Settings
 from storage import objects
 from storage.archive import Archive
-from tests.e2e.stack import Stack
+from tests.e2e.stack import FEW_FILES, Stack
 from tests.fakes import FakeProvider
 from tests.starting import REVIEW_SECONDS, BatchStarter, wish
 from tests.vendors.stand_in import StandIn, running_stand_in
@@ -46,8 +46,12 @@ _SCHEDULING = [f"scheduling-{number}" for number in range(20)]
 _NO_SCHEDULER = ("--dynamic-config-value", "worker.perNamespaceWorkerCount=0")
 """A namespace's scheduler polls for ever: four hundred of them cost a third of a core."""
 
-_ON_A_WHOLE_STACK = ("tests/clients/", "tests/contract/", "tests/e2e/")
-"""More tests than any one file has: their process begins with them."""
+_ON_A_WHOLE_STACK = {
+    "tests/e2e/": "e2e",
+    "tests/clients/": "frontends",
+    "tests/contract/": "frontends",
+}
+"""Which tests share one: in two groups, as one would take a process longer than all others."""
 
 WorkerFactory = Callable[..., AbstractAsyncContextManager[FakeProvider]]
 
@@ -235,8 +239,10 @@ def stand_in(one_stand_in: StandIn) -> StandIn:
 
 @pytest.fixture(scope="session")
 def whole_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """One Darkroom as an operator starts it, for all tests that only need one."""
-    stack = Stack(tmp_path_factory.mktemp("whole-stack"))
+    """One Darkroom as an operator starts it, for all of a process's tests that only need one."""
+    folder = tmp_path_factory.mktemp("whole-stack")
+    (folder / "darkroom.toml").write_text(FEW_FILES)
+    stack = Stack(folder)
     try:
         yield stack
     finally:
@@ -251,11 +257,12 @@ def stack(whole_stack: Stack) -> Stack:
 
 
 class _WholeStacksTogether(LoadFileScheduling):  # type: ignore[misc]  # it has no types
-    """Tests go to processes by their files; those that share a whole stack all go to one."""
+    """Tests go to processes by their files, those that share a whole stack together."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = str(super()._split_scope(nodeid))
-        return "whole stack" if file.startswith(_ON_A_WHOLE_STACK) else file
+        shared = (name for place, name in _ON_A_WHOLE_STACK.items() if file.startswith(place))
+        return next(shared, file)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -74,6 +74,7 @@ class Clients:
         self._hook = hook
         self._seed = seed
         self._home_time = Event()
+        self._is_given_up = Event()
         self._at_work: list[Future[None]] = []
 
     def begin(self, pool: ThreadPoolExecutor, count: int) -> None:
@@ -90,6 +91,11 @@ class Clients:
         self._home_time.set()
         for work in self._at_work:
             work.result()
+
+    def give_up(self) -> None:
+        """Let each leave its story where it is."""
+        self._home_time.set()
+        self._is_given_up.set()
 
     def _work(self, number: int) -> None:
         dice = random.Random(f"{self._seed} {number}")
@@ -138,7 +144,7 @@ class Clients:
             decided.update({each["job_id"]: each["final_job_id"] for each in answer["results"]})
             return decided if len(decided) == _BATCH else None
 
-        for draft, final in _patiently(look, "every draft of the batch is approved").items():
+        for draft, final in self._patiently(look, "every draft of the batch is approved").items():
             self._follow(draft, final)
 
     def _submit(self, dice: random.Random, **fields: str) -> str:
@@ -180,7 +186,7 @@ class Clients:
             answer = watch.look(job_id)
             return answer if answer and has_ended(answer) else None
 
-        answer = _patiently(look, f"{job_id} ends")
+        answer = self._patiently(look, f"{job_id} ends")
         self.accepted.note_end()
         return answer
 
@@ -199,7 +205,17 @@ class Clients:
             answer: Json = response.json()
             return answer
 
-        return _patiently(look, f"{path} is accepted")
+        return self._patiently(look, f"{path} is accepted")
+
+    def _patiently(self, look: Callable[[], T | None], why: str) -> T:
+        """Polling as often as a good client does."""
+
+        def look_on() -> T | None:
+            if self._is_given_up.is_set():
+                raise InterruptedError(f"nobody waited any more: {why}")
+            return look()
+
+        return eventually(look_on, why, seconds=_PATIENCE_SECONDS, every_seconds=_PAUSE_SECONDS)
 
 
 def until_further(clients: Clients, jobs: int) -> None:
@@ -211,8 +227,3 @@ def until_further(clients: Clients, jobs: int) -> None:
         return clients.accepted.ended >= goal
 
     eventually(has_come, f"{jobs} more jobs end", seconds=_PATIENCE_SECONDS)
-
-
-def _patiently(look: Callable[[], T | None], why: str) -> T:
-    """Polling as often as a good client does."""
-    return eventually(look, why, seconds=_PATIENCE_SECONDS, every_seconds=_PAUSE_SECONDS)

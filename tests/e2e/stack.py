@@ -24,6 +24,14 @@ from tests.waiting import free_port
 API = "/api/v1/images"
 WEBHOOK_SECRET = "whsec_ZW5kLXRvLWVuZC1zZWNyZXQtb2YtdGhlLXRlc3Rz"  # pragma: allowlist secret
 
+FEW_FILES = """
+[assets]
+formats = ["jpeg"]
+widths = [480, 1536]
+social = false
+"""
+"""Of a `darkroom.toml` for tests of jobs: most of their time would go into encoding."""
+
 PARTS = {
     "engine": "server start-dev",
     "store": "serve s3",

@@ -24,13 +24,6 @@ from tests.vendors.stand_in import StandIn
 
 WITHOUT_HEAVY_SDKS = dict.fromkeys(("GEMINI_API_KEY", "HF_TOKEN", "OPENAI_API_KEY"), "")
 """A worker that cannot use them starts in half the time."""
-_FEW_FILES = """
-[assets]
-formats = ["jpeg"]
-widths = [480, 1536]
-social = false
-"""
-"""A storm is about jobs; most of their time would go into encoding."""
 POLLS = 4
 LATENCY_SECONDS = 0.2
 """Between the charge and the answer: many a fault comes in between."""
@@ -170,8 +163,6 @@ def scene_in(folder: Path, stand_in: StandIn) -> Iterator[Scene]:
             "DARKROOM_WEBHOOK_ALLOW_HOSTS": "127.0.0.1",
         }
         stack = new_stack(folder, stand_in, environment)
-        with (folder / "darkroom.toml").open("a") as config:
-            config.write(_FEW_FILES)
         scene = Scene(stack, store, stand_in, receiver, clock)
         try:
             yield scene
@@ -208,8 +199,10 @@ def storm(
                 if not goes_on():
                     break
             scene.stack.until_healthy()
-        finally:
-            crowd.go_home()
+        except BaseException:
+            crowd.give_up()
+            raise
+        crowd.go_home()
     return crowd
 
 

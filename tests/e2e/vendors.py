@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from providers.registry import KINDS
-from tests.e2e.stack import Stack
+from tests.e2e.stack import FEW_FILES, Stack
 from tests.vendors.stand_in import StandIn, Vendor
 
 SYNCHRONOUS = ("gemini", "openai", "stability_ai")
@@ -81,7 +81,7 @@ kind = "stability_ai"
 title = "Stability AI elsewhere"
 base_url = "{stand_in["stability_ai"].base_url}"
 api_key_env = "STABILITY_API_KEY"
-""")
+{FEW_FILES}""")
 
 
 def original_of(stack: Stack, job_id: str, index: int = 0) -> Path:
