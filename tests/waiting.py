@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 import subprocess
 import time
@@ -17,6 +18,7 @@ T = TypeVar("T")
 
 DEADLINE_SECONDS = 60.0
 _LOOK_SECONDS = 0.02
+_PORTS = range(10_000, 32_768)
 
 
 async def eventually(
@@ -31,9 +33,18 @@ async def eventually(
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port for a server that starts later.
+
+    Below those that systems give to outgoing connections: one of them could be gone by then.
+    """
+    while True:
+        port = random.SystemRandom().randrange(_PORTS.start, _PORTS.stop)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
 
 
 @contextmanager
