@@ -194,11 +194,17 @@ class Reader:
             record = await self._archived_job(job_id)
             state = record.state if record is not None else state
         elif state.result is None and state.review and state.review.state is ReviewState.REJECTED:
-            again = revision_id(job_id)
-            state = state.model_copy(
-                update={"revision_job_id": again if await self._is_known(again) else None}
-            )
+            state = state.model_copy(update={"revision_job_id": await self._next_round(job_id)})
         return replace(snapshot, state=state)
+
+    async def _next_round(self, job_id: str) -> str | None:
+        """What followed from a rejection, where anything did; raises `EngineAway`."""
+        again = revision_id(job_id)
+        try:
+            await self._engine.describe(again)
+        except NotKnown:
+            return None
+        return again
 
     async def _batch(self, batch_id: str, *, fresh: bool = False) -> BatchSnapshot:
         """Anybody's batch, for what one look needs to know of another."""
