@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import socket
 import subprocess
@@ -19,6 +20,10 @@ T = TypeVar("T")
 DEADLINE_SECONDS = 60.0
 _LOOK_SECONDS = 0.02
 _PORTS = range(10_000, 32_768)
+_ports = itertools.islice(
+    itertools.cycle(_PORTS), random.SystemRandom().randrange(len(_PORTS)), None
+)
+"""Each process begins somewhere else."""
 
 
 async def eventually(
@@ -35,10 +40,11 @@ async def eventually(
 def free_port() -> int:
     """A port for a server that starts later.
 
-    Below those that systems give to outgoing connections: one of them could be gone by then.
+    None that this process has been given before, and below those that systems give to outgoing
+    connections: either could be gone by then.
     """
     while True:
-        port = random.SystemRandom().randrange(_PORTS.start, _PORTS.stop)
+        port = next(_ports)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
