@@ -7,7 +7,6 @@ endpoint join them. Ports are free ones, the home is a temporary folder, and not
 from __future__ import annotations
 
 import os
-import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -26,6 +25,7 @@ from cli.up import CODE_ROOT, Plan, compose
 from settings import Settings
 from storage import objects
 from storage.objects import ObjectStore
+from tests.waiting import free_port
 
 _PATIENCE_SECONDS = 120.0
 """For each to start, on a machine that does other things too."""
@@ -53,7 +53,7 @@ async def running_stack() -> AsyncIterator[Stack]:
     with ExitStack() as stack:
         home = stack.enter_context(_temporary_home())
         children_lock = stack.enter_context(claimed(home, _say))
-        ports = [_free_port() for _ in range(7)]
+        ports = [free_port() for _ in range(7)]
         settings = Settings(
             home=home,
             port=ports[0],
@@ -138,12 +138,6 @@ def _forget_outside() -> None:
     for name in list(os.environ):
         if name.startswith(_OUTSIDE):
             del os.environ[name]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((embedded.LOOPBACK, 0))
-        return int(probe.getsockname()[1])
 
 
 def _say(line: str) -> None:

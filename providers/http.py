@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any
 
 import httpx
@@ -39,7 +40,7 @@ _TRANSPORTS = frozenset({"httpx", "httpx2"})
 """Modules of the transport's errors: newer SDKs speak through a fork of `httpx`, same names."""
 _BEFORE_FIRST_BYTE = "http11.send_request_headers.started"
 """What `httpx` calls the moment, as its extension `trace` tells it."""
-_BEFORE_SENDING = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout"})
+_BEFORE_SENDING = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError"})
 _GATEWAY_TIMEOUTS = frozenset({408, 504, 524})
 """A proxy gave up on the vendor, which may still be at work."""
 _QUOTED_CHARACTERS = 300
@@ -64,10 +65,19 @@ class VendorHttp:
         self.name = name
         self._secrets = [secret for secret in secrets if secret]
         limits = httpx.Timeout(answer_seconds, connect=CONNECT_SECONDS)
-        self._client = httpx.AsyncClient(
-            base_url=base_url, headers=dict(headers), timeout=limits, follow_redirects=False
+        trusted = httpx.create_ssl_context()
+        client = partial(
+            httpx.AsyncClient,
+            base_url=base_url,
+            headers=dict(headers),
+            timeout=limits,
+            follow_redirects=False,
+            verify=trusted,
         )
-        self._plain = httpx.AsyncClient(timeout=limits, follow_redirects=True)
+        self._client = client()
+        # Each payment by a connection of its own: a kept one may be closed while it is put down.
+        self._payer = client(limits=httpx.Limits(max_keepalive_connections=0))
+        self._plain = httpx.AsyncClient(timeout=limits, follow_redirects=True, verify=trusted)
 
     async def pay(self, call: Call, method: str, url: str, **content: Any) -> httpx.Response:
         """Send the request that costs money; its answer, whatever its status.
@@ -77,14 +87,12 @@ class VendorHttp:
         have, and what `Call.sending` raises.
         """
 
-        async def put_down(event: str, _: dict[str, Any]) -> None:
-            if event == _BEFORE_FIRST_BYTE:
+        async def put_down(event: str, told: dict[str, Any]) -> None:
+            if event == _BEFORE_FIRST_BYTE and told["request"].method != b"CONNECT":
                 await call.sending()
 
         async with self.paying():
-            return await self._client.request(
-                method, url, extensions={"trace": put_down}, **content
-            )
+            return await self._payer.request(method, url, extensions={"trace": put_down}, **content)
 
     async def ask(self, method: str, url: str, **content: Any) -> httpx.Response:
         """Send a request that costs nothing; raises `ProviderUnavailable` without an answer."""
@@ -191,6 +199,7 @@ class VendorHttp:
     async def close(self) -> None:
         """Let go of connections."""
         await self._client.aclose()
+        await self._payer.aclose()
         await self._plain.aclose()
 
     def _check_fetched(self, answer: httpx.Response) -> None:

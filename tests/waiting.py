@@ -20,9 +20,7 @@ T = TypeVar("T")
 DEADLINE_SECONDS = 60.0
 _LOOK_SECONDS = 0.02
 _PORTS = range(10_000, 32_768)
-_ports = itertools.islice(
-    itertools.cycle(_PORTS), random.SystemRandom().randrange(len(_PORTS)), None
-)
+_ports = itertools.islice(itertools.cycle(_PORTS), random.randrange(len(_PORTS)), None)
 """Each process begins somewhere else."""
 
 

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
 
-from domain.errors import Cancelled
+from domain.errors import Cancelled, ProviderUnavailable
 from providers.http import VendorHttp, retry_after
 from tests.fakes import FakeCall
 from tests.vendors.stand_in import StandIn
@@ -53,3 +54,25 @@ async def test_what_must_not_be_sent_any_more_when_there_is_a_connection_does_no
     await http.close()
     assert answer.status_code == 200
     assert len(vendor.charges) == 1
+
+
+async def test_what_a_proxy_passes_to_nobody_is_not_put_down(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readuntil(b"\r\n\r\n")).split()[0])
+        writer.write(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1") as proxy:
+        address = proxy.sockets[0].getsockname()
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{address[1]}")
+        http, call = VendorHttp("fal", "https://vendor.example", {}), FakeCall()
+        with pytest.raises(ProviderUnavailable):
+            await http.pay(call, "POST", "/fal-ai/flux/dev", json={})
+        await http.close()
+    assert asked == [b"CONNECT"]
+    assert call.story == []
